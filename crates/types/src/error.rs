@@ -1,0 +1,128 @@
+//! Refusals: the service's own list. How each looks on the wire (names, statuses) is one table in the wire crate.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What kind of refusal it is: the errors of the service model, then those of the framework in front of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the service's own")]
+pub enum Code {
+    BatchEntryIdsNotDistinct,
+    BatchRequestTooLong,
+    EmptyBatchRequest,
+    InvalidAddress,
+    InvalidAttributeName,
+    InvalidAttributeValue,
+    InvalidBatchEntryId,
+    InvalidIdFormat,
+    InvalidMessageContents,
+    InvalidSecurity,
+    KmsAccessDenied,
+    KmsDisabled,
+    KmsInvalidKeyUsage,
+    KmsInvalidState,
+    KmsNotFound,
+    KmsOptInRequired,
+    KmsThrottled,
+    MessageNotInflight,
+    OverLimit,
+    PurgeQueueInProgress,
+    QueueDeletedRecently,
+    QueueDoesNotExist,
+    QueueNameExists,
+    ReceiptHandleIsInvalid,
+    RequestThrottled,
+    ResourceNotFoundException,
+    TooManyEntriesInBatchRequest,
+    UnsupportedOperation,
+    AccessDenied,
+    InternalFailure,
+    InvalidAction,
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    MalformedQueryString,
+    MissingAction,
+    MissingParameter,
+    NoSuchVersion,
+    RequestTooLarge,
+    SerializationException,
+    ServiceUnavailable,
+    UnknownOperation,
+}
+
+/// A refusal with the text that the client sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Kind of the refusal.
+    pub code: Code,
+    /// Text for the client.
+    pub message: Cow<'static, str>,
+}
+
+impl Error {
+    /// Makes a refusal of any kind.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Error { code, message: message.into() }
+    }
+
+    /// Refuses because a required parameter is absent or empty.
+    pub fn missing_parameter(name: &str) -> Self {
+        Error::new(Code::MissingParameter, format!("The request must contain the parameter {name}."))
+    }
+
+    /// Refuses a parameter's value in the service's usual words.
+    pub fn invalid_value(value: impl fmt::Display, parameter: &str, reason: &str) -> Self {
+        let message = format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
+        Error::new(Code::InvalidParameterValue, message)
+    }
+
+    /// Refuses a request whose fault needs words of its own.
+    pub fn invalid_parameter(message: impl Into<Cow<'static, str>>) -> Self {
+        Error::new(Code::InvalidParameterValue, message)
+    }
+
+    /// Refuses an attribute name that does not exist, or not for this kind of queue or this action.
+    pub fn unknown_attribute(name: &str) -> Self {
+        Error::new(Code::InvalidAttributeName, format!("Unknown Attribute {name}."))
+    }
+
+    /// Refuses the value of a queue attribute.
+    pub fn invalid_attribute_value(name: &str) -> Self {
+        Error::new(Code::InvalidAttributeValue, format!("Invalid value for the parameter {name}."))
+    }
+
+    /// Refuses because there is no such queue. The Query protocol words it differently; its codec sees to that.
+    pub fn no_such_queue() -> Self {
+        Error::new(Code::QueueDoesNotExist, "The specified queue does not exist.")
+    }
+
+    /// Refuses a receipt handle that this server did not issue for this queue.
+    pub fn invalid_handle(handle: &str) -> Self {
+        let message = format!("The input receipt handle \"{handle}\" is not a valid receipt handle.");
+        Error::new(Code::ReceiptHandleIsInvalid, message)
+    }
+
+    /// Refuses a receipt handle whose time is over.
+    pub fn expired_handle(handle: &str) -> Self {
+        Error::invalid_value(handle, "ReceiptHandle", "The receipt handle has expired.")
+    }
+
+    /// Refuses a parameter that this kind of queue (standard or FIFO) does not take.
+    pub fn wrong_queue_type(value: impl fmt::Display, parameter: &str) -> Self {
+        let reason = "The request include parameter that is not valid for this queue type.";
+        Error::invalid_value(value, parameter, reason)
+    }
+
+    /// Reports a breakage of the server; the text names an id that the log explains.
+    pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
+        Error::new(Code::InternalFailure, message)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Error {}
