@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Durable queue logic: what every command means for queues and messages.
+//!
+//! A deterministic state machine. [`Engine::decide`] only reads: it answers with events and a reply, a refusal, or
+//! the wish for a page of cold messages. [`Engine::apply`] is the only writer, live and at replay. It deliberately
+//! knows neither clock, chance, files, threads nor bytes on a socket: time and entropy are arguments.
+//!
+//! Start with [`command::Command`], then [`event::Event`], then [`queue::Queue`].
+
+pub mod command;
+pub mod ids;

@@ -1,1 +1,73 @@
-//! Placeholder.
+//! One shard: the engine with everything that waits around it, still pure.
+//!
+//! Parked receivers, replies that wait for durability and reads of cold pages live here. A shard is driven by
+//! [`Input`]s and polled for [`Output`]s and for its next deadline; it knows no thread, socket, clock or file.
+//!
+//! Start with [`Shard::handle`].
+
+use bytes::Bytes;
+use stanchion_engine::command::{Command, Reply};
+use stanchion_engine::ids::{ContentAddress, Entropy};
+use stanchion_types::Timestamp;
+
+/// A caller that waits for a reply; chosen by the driver, unique while it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A read that the driver does for the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadId(pub u64);
+
+/// What happens to a shard.
+#[derive(Debug)]
+pub enum Input {
+    /// A caller asks something.
+    Command {
+        /// Who waits for the reply.
+        ticket: Ticket,
+        /// What is asked.
+        command: Command,
+        /// Chance for this command.
+        entropy: Entropy,
+    },
+    /// All records up to this position are durable.
+    Durable(u64),
+    /// A read is done; `None` if it failed.
+    Loaded {
+        /// Which read.
+        read: ReadId,
+        /// What was read.
+        bytes: Option<Bytes>,
+    },
+    /// A caller went away; only a parked receive takes notice.
+    Cancel(Ticket),
+    /// Every parked receive is to be answered now, empty-handed: the server is about to stop.
+    Drain,
+    /// Time passed.
+    Tick,
+}
+
+/// What a shard wants done, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Append this record to the journal; positions are dense.
+    Append(Record),
+    /// Give a caller its answer.
+    Reply(Ticket, Reply),
+    /// Read these bytes of the journal and report [`Input::Loaded`].
+    Read(ReadId, ContentAddress),
+}
+
+/// The events of one turn, encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Position in the shard's journal, counted from 1.
+    pub position: u64,
+    /// The clock of the turn.
+    pub clock: Timestamp,
+    /// Number of events.
+    pub count: u32,
+    /// The events' bytes.
+    pub payload: Bytes,
+}
+
