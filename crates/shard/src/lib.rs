@@ -70,4 +70,3 @@ pub struct Record {
     /// The events' bytes.
     pub payload: Bytes,
 }
-
