@@ -7,6 +7,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from raw import Raw
+
 
 def pytest_configure():
     # The same dummy identity for every client, the command line and worker processes included.
@@ -95,3 +97,9 @@ def queue(make_queue):
 def fifo(make_fifo):
     """One FIFO queue that needs explicit deduplication ids."""
     return make_fifo()
+
+
+@pytest.fixture
+def raw(endpoint):
+    """Requests written by hand."""
+    return Raw(endpoint)
