@@ -1,0 +1,80 @@
+//! What a process has cost, read from `/proc`.
+
+use crate::Error;
+use std::fs;
+use std::time::Duration;
+
+/// CPU and memory of one process at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// User and system time of all its threads, ended ones included.
+    pub(crate) cpu: Duration,
+    /// Resident memory in bytes.
+    pub(crate) resident_bytes: u64,
+}
+
+/// This function reads the figures of process `pid`, or says why it cannot.
+pub(crate) fn sample(pid: u32) -> Result<Sample, Error> {
+    let read = |file: &str| {
+        let path = format!("/proc/{pid}/{file}");
+        fs::read_to_string(&path).map_err(|source| Error::Process(format!("--server-pid: {path}: {source}")))
+    };
+    let ticks = cpu_ticks(&read("stat")?)
+        .ok_or_else(|| Error::Process(format!("--server-pid: /proc/{pid}/stat has an unknown form")))?;
+    let resident_kib = resident_kib(&read("status")?).unwrap_or(0);
+    let cpu = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
+    Ok(Sample { cpu, resident_bytes: resident_kib * 1024 })
+}
+
+/// This function reads the CPU time that the calling thread has used.
+pub(crate) fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// User plus system ticks. The command name in parentheses may hold blanks and
+/// parentheses of its own, so counting starts behind the last one.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+fn resident_kib(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cpu_ticks, resident_kib, sample, thread_cpu};
+    use std::time::Duration;
+
+    #[test]
+    fn a_command_name_with_parentheses_does_not_shift_the_fields() {
+        let stat = "42 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 120 34 0 0 20 0";
+        assert_eq!(cpu_ticks(stat), Some(154));
+        assert_eq!(cpu_ticks("nonsense"), None);
+    }
+
+    #[test]
+    fn resident_memory_is_read_in_kibibytes() {
+        assert_eq!(resident_kib("Name:\tx\nVmRSS:\t  5120 kB\n"), Some(5120));
+        assert_eq!(resident_kib("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn this_process_has_memory_and_its_thread_a_running_clock() {
+        let own = sample(std::process::id()).expect("own figures");
+        assert!(own.resident_bytes > 0);
+        assert!(thread_cpu() > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_an_error_that_names_the_option() {
+        let error = sample(u32::MAX).expect_err("no such process");
+        assert!(error.to_string().contains("--server-pid"), "{error}");
+    }
+}

@@ -1,0 +1,198 @@
+//! The queues.
+
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// A promise to break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Acknowledge the message with this number by arrival, and forget it.
+    Lose(u64),
+    /// Put the message with this number in front of all that wait.
+    Overtake(u64),
+    /// Alter the body of the message with this number.
+    Alter(u64),
+    /// Deliver the message with this number again after its deletion.
+    Resurrect(u64),
+    /// Refuse every send whose number divides by this one.
+    Refuse(u64),
+    /// Answer 500 to the send with this number, but keep the message.
+    FailLate(u64),
+    /// Answer sends from the second on only after this many milliseconds.
+    Stall(u64),
+}
+
+/// All queues of the server.
+pub(crate) struct Service {
+    fault: Option<Fault>,
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queues: BTreeMap<String, VecDeque<Message>>,
+    in_flight: BTreeMap<String, Message>,
+    sent: u64,
+    handles: u64,
+    deleted_queues: usize,
+}
+
+#[derive(Clone)]
+struct Message {
+    number: u64,
+    body: String,
+}
+
+impl Service {
+    pub(crate) fn new(fault: Option<Fault>) -> Self {
+        Self { fault, state: Mutex::default(), arrived: Notify::new() }
+    }
+
+    /// Queues that exist, and queues that were deleted.
+    pub(crate) fn queues(&self) -> (Vec<String>, usize) {
+        let state = self.state.lock().expect("state");
+        (state.queues.keys().cloned().collect(), state.deleted_queues)
+    }
+
+    /// Messages waiting in all queues.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().expect("state").queues.values().map(VecDeque::len).sum()
+    }
+
+    /// One call in the shape of the JSON protocol: status and output.
+    pub(crate) async fn call(&self, action: &str, input: Value) -> (u16, Value) {
+        let queue = match action {
+            "CreateQueue" => {
+                let name = text(&input["QueueName"]);
+                self.state.lock().expect("state").queues.insert(name.clone(), VecDeque::new());
+                return (200, json!({ "QueueUrl": format!("http://fake/000000000000/{name}") }));
+            }
+            _ => text(&input["QueueUrl"]).rsplit('/').next().expect("a name").to_owned(),
+        };
+        if !self.state.lock().expect("state").queues.contains_key(&queue) {
+            return (400, json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist" }));
+        }
+        match action {
+            "DeleteQueue" => {
+                let mut state = self.state.lock().expect("state");
+                state.queues.remove(&queue);
+                state.deleted_queues += 1;
+                (200, Value::Null)
+            }
+            "SendMessage" => self.send(&queue, &input).await,
+            "SendMessageBatch" => self.send_batch(&queue, &input).await,
+            "ReceiveMessage" => self.receive(&queue, &input).await,
+            "DeleteMessage" => {
+                self.delete(&queue, &text(&input["ReceiptHandle"]));
+                (200, Value::Null)
+            }
+            "DeleteMessageBatch" => {
+                for entry in input["Entries"].as_array().expect("entries") {
+                    self.delete(&queue, &text(&entry["ReceiptHandle"]));
+                }
+                (200, json!({}))
+            }
+            other => panic!("unknown action {other}"),
+        }
+    }
+
+    async fn send(&self, queue: &str, input: &Value) -> (u16, Value) {
+        let number = {
+            let mut state = self.state.lock().expect("state");
+            state.sent += 1;
+            state.sent
+        };
+        if let Some(Fault::Stall(millis)) = self.fault
+            && number > 1
+        {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        if matches!(self.fault, Some(Fault::Refuse(every)) if number % every == 0) {
+            return (400, json!({ "__type": "InvalidParameterValue" }));
+        }
+        let mut body = text(&input["MessageBody"]);
+        if self.fault == Some(Fault::Alter(number)) {
+            body.pop();
+        }
+        if self.fault != Some(Fault::Lose(number)) {
+            let mut state = self.state.lock().expect("state");
+            let waiting = state.queues.get_mut(queue).expect("the queue");
+            waiting.push_back(Message { number, body });
+        }
+        self.arrived.notify_waiters();
+        if self.fault == Some(Fault::FailLate(number)) {
+            return (500, json!({ "__type": "InternalFailure" }));
+        }
+        (200, json!({ "MessageId": number.to_string() }))
+    }
+
+    async fn send_batch(&self, queue: &str, input: &Value) -> (u16, Value) {
+        let mut failed = Vec::new();
+        for entry in input["Entries"].as_array().expect("entries") {
+            let (status, output) = self.send(queue, entry).await;
+            if status != 200 {
+                failed.push(json!({ "Id": entry["Id"], "Code": output["__type"] }));
+            }
+        }
+        match failed.is_empty() {
+            true => (200, json!({ "Successful": [] })),
+            false => (200, json!({ "Failed": failed })),
+        }
+    }
+
+    async fn receive(&self, queue: &str, input: &Value) -> (u16, Value) {
+        let wait = Duration::from_secs(input["WaitTimeSeconds"].as_u64().expect("a number"));
+        let count = usize::try_from(input["MaxNumberOfMessages"].as_u64().expect("a number")).expect("small");
+        let deadline = Instant::now() + wait;
+        loop {
+            let arrived = self.arrived.notified();
+            let messages = self.take(queue, count);
+            if !messages.is_empty() {
+                return (200, json!({ "Messages": messages }));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || tokio::time::timeout(left, arrived).await.is_err() {
+                return (200, json!({}));
+            }
+        }
+    }
+
+    fn take(&self, queue: &str, count: usize) -> Vec<Value> {
+        let mut state = self.state.lock().expect("state");
+        let state = &mut *state;
+        let Some(waiting) = state.queues.get_mut(queue) else { return Vec::new() };
+        if let Some(Fault::Overtake(number)) = self.fault
+            && let Some(at) = waiting.iter().position(|message| message.number == number)
+            && let Some(message) = waiting.remove(at)
+        {
+            waiting.push_front(message);
+        }
+        let taken: Vec<Message> = waiting.drain(..count.min(waiting.len())).collect();
+        let mut messages = Vec::new();
+        for message in taken {
+            state.handles += 1;
+            let handle = format!("h+/={}\"&<", state.handles);
+            messages.push(json!({ "ReceiptHandle": handle, "Body": message.body }));
+            state.in_flight.insert(handle, message);
+        }
+        messages
+    }
+
+    fn delete(&self, queue: &str, handle: &str) {
+        let mut state = self.state.lock().expect("state");
+        let message = state.in_flight.remove(handle).expect("a handle that was given out");
+        // The copy has a number of its own, so that it comes back only once.
+        if self.fault == Some(Fault::Resurrect(message.number)) {
+            let copy = Message { number: 0, ..message };
+            state.queues.get_mut(queue).expect("the queue").push_back(copy);
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}
