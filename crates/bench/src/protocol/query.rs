@@ -116,8 +116,11 @@ pub(super) fn failed_entries(body: &[u8]) -> Result<Vec<FailedEntry>, Malformed>
     Ok(failed)
 }
 
+/// An element's content and what follows the element.
+type Element<'a> = (&'a [u8], &'a [u8]);
+
 /// The content of the first `<name>` element and what follows it.
-fn element<'a>(xml: &'a [u8], name: &str) -> Result<Option<(&'a [u8], &'a [u8])>, Malformed> {
+fn element<'a>(xml: &'a [u8], name: &str) -> Result<Option<Element<'a>>, Malformed> {
     let open = format!("<{name}>");
     let Some(open_at) = memmem::find(xml, open.as_bytes()) else { return Ok(None) };
     let content = &xml[open_at + open.len()..];
