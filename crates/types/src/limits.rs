@@ -70,6 +70,8 @@ pub const POLICY_BYTES_MAX: usize = 8192;
 pub const POLICY_STATEMENTS_MAX: usize = 20;
 /// Most principals in one policy document.
 pub const POLICY_PRINCIPALS_MAX: usize = 50;
+/// Most conditions in one policy document.
+pub const POLICY_CONDITIONS_MAX: usize = 10;
 /// Fastest message move task in messages per second.
 pub const MOVE_RATE_MAX: u32 = 500;
 /// Most message move tasks on one page of a listing, and the number of finished ones that are remembered per source.

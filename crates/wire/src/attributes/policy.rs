@@ -1,0 +1,127 @@
+//! The policy document of a queue: its shape and its quotas. What it permits is not evaluated here.
+
+use serde_json::Value;
+use stanchion_types::Error;
+use stanchion_types::attributes::Document;
+use stanchion_types::limits::{
+    PERMISSION_ACTIONS_MAX, POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX, POLICY_PRINCIPALS_MAX, POLICY_STATEMENTS_MAX,
+};
+
+use crate::choices;
+
+/// Reads a policy document.
+///
+/// # Errors
+/// `InvalidAttributeValue` if it is no policy: an object with statements, each with an effect, a principal and an
+/// action. `OverLimit` if it breaks a quota.
+pub(super) fn parse(text: &str) -> Result<Document, Error> {
+    let invalid = || Error::invalid_attribute_value("Policy");
+    let document: Value = serde_json::from_str(text).map_err(|_| invalid())?;
+    let statements = statements(&document).ok_or_else(invalid)?;
+    within(text.len(), POLICY_BYTES_MAX, "bytes")?;
+    within(statements.len(), POLICY_STATEMENTS_MAX, "Statements")?;
+    let mut principals = 0;
+    let mut conditions = 0;
+    for statement in statements {
+        check(statement).ok_or_else(invalid)?;
+        let actions = statement.get("Action").or(statement.get("NotAction")).map_or(0, count);
+        within(actions, PERMISSION_ACTIONS_MAX, "Actions")?;
+        principals += statement.get("Principal").or(statement.get("NotPrincipal")).map_or(0, count_principals);
+        conditions += statement.get("Condition").map_or(0, count_conditions);
+    }
+    within(principals, POLICY_PRINCIPALS_MAX, "Principals")?;
+    within(conditions, POLICY_CONDITIONS_MAX, "Conditions")?;
+    Ok(Document { text: text.to_owned(), canonical: canonical(&document) })
+}
+
+fn within(found: usize, maximum: usize, what: &str) -> Result<(), Error> {
+    if found > maximum { Err(choices::policy_over_quota(what, found, maximum)) } else { Ok(()) }
+}
+
+/// Returns the statements of a document of a known version: a list of them, or a single one.
+fn statements(document: &Value) -> Option<&[Value]> {
+    match document.get("Version") {
+        None => {}
+        Some(version) => matches!(version.as_str()?, "2008-10-17" | "2012-10-17").then_some(())?,
+    }
+    match document.get("Statement")? {
+        Value::Array(statements) if !statements.is_empty() => Some(statements),
+        statement @ Value::Object(_) => Some(std::slice::from_ref(statement)),
+        _ => None,
+    }
+}
+
+/// Checks one statement; `None` if something is missing or has the wrong shape.
+fn check(statement: &Value) -> Option<()> {
+    matches!(statement.get("Effect")?.as_str()?, "Allow" | "Deny").then_some(())?;
+    match statement.get("Principal").or(statement.get("NotPrincipal"))? {
+        Value::String(principal) => (principal == "*").then_some(())?,
+        Value::Object(principals) => {
+            (!principals.is_empty() && principals.values().all(is_text_or_texts)).then_some(())?;
+        }
+        _ => return None,
+    }
+    is_text_or_texts(statement.get("Action").or(statement.get("NotAction"))?).then_some(())?;
+    let resource = statement.get("Resource").or(statement.get("NotResource"));
+    resource.is_none_or(is_text_or_texts).then_some(())?;
+    statement.get("Sid").is_none_or(Value::is_string).then_some(())?;
+    let operators_are_maps =
+        |condition: &Value| condition.as_object().is_some_and(|operators| operators.values().all(Value::is_object));
+    statement.get("Condition").is_none_or(operators_are_maps).then_some(())
+}
+
+/// Tells whether a value is text or a list of texts that is not empty.
+fn is_text_or_texts(value: &Value) -> bool {
+    match value {
+        Value::String(_) => true,
+        Value::Array(texts) => !texts.is_empty() && texts.iter().all(Value::is_string),
+        _ => false,
+    }
+}
+
+fn count(value: &Value) -> usize {
+    value.as_array().map_or(1, Vec::len)
+}
+
+fn count_principals(principal: &Value) -> usize {
+    principal.as_object().map_or(1, |principals| principals.values().map(count).sum())
+}
+
+fn count_conditions(condition: &Value) -> usize {
+    let operators = condition.as_object().into_iter().flat_map(|operators| operators.values());
+    operators.map(|keys| keys.as_object().map_or(0, |keys| keys.len())).sum()
+}
+
+/// Writes a document with sorted keys and no blanks.
+fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
+/// Appends a value; the parser bounds how deep it can be.
+fn write_canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(key, _)| key.as_str());
+            text.push('{');
+            for (index, (key, value)) in members.into_iter().enumerate() {
+                text.push_str(if index > 0 { "," } else { "" });
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                write_canonical(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(elements) => {
+            text.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                text.push_str(if index > 0 { "," } else { "" });
+                write_canonical(element, text);
+            }
+            text.push(']');
+        }
+        plain => text.push_str(&plain.to_string()),
+    }
+}

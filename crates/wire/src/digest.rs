@@ -1,0 +1,56 @@
+//! The digests that clients compare with their own, and the id that content-based deduplication derives.
+
+use data_encoding::HEXLOWER;
+use md5::{Digest as _, Md5 as Md5Hasher};
+use sha2::Sha256;
+use stanchion_types::message::{AttributeValue, Md5, MessageAttribute};
+
+/// Transport type of text in the digest of attributes.
+const TEXT: u8 = 1;
+/// Transport type of bytes in the digest of attributes.
+const BINARY: u8 = 2;
+
+/// Returns the MD5 of a message body: over its UTF-8 bytes.
+pub fn md5_of_body(body: &str) -> Md5 {
+    Md5(Md5Hasher::digest(body.as_bytes()).into())
+}
+
+/// Returns the MD5 of message attributes, `None` if there are none. They must be in ascending order of name.
+///
+/// Each contributes the length and bytes of name, data type and value; lengths are 32 bits, big-endian, and a byte
+/// before the value tells text from binary. The value is hashed as it was sent: SDKs hash what they sent.
+pub fn md5_of_attributes<'a>(attributes: impl IntoIterator<Item = &'a MessageAttribute>) -> Option<Md5> {
+    let mut attributes = attributes.into_iter().peekable();
+    attributes.peek()?;
+    let mut hasher = Md5Hasher::new();
+    for attribute in attributes {
+        update(&mut hasher, attribute.name.as_bytes());
+        update(&mut hasher, attribute.data_type.as_bytes());
+        match &attribute.value {
+            AttributeValue::Text(_) => hasher.update([TEXT]),
+            AttributeValue::Binary(_) => hasher.update([BINARY]),
+        }
+        update(&mut hasher, attribute.value.bytes());
+    }
+    Some(Md5(hasher.finalize().into()))
+}
+
+/// Feeds a part with its length in front.
+fn update(hasher: &mut Md5Hasher, part: &[u8]) {
+    let length = u32::try_from(part.len()).expect("a request is shorter than 4 GiB");
+    hasher.update(length.to_be_bytes());
+    hasher.update(part);
+}
+
+/// Returns an MD5 as clients read it: 32 lower-case hexadecimal digits.
+pub fn md5_text(digest: &Md5) -> String {
+    HEXLOWER.encode(&digest.0)
+}
+
+/// Returns the deduplication id that a FIFO queue derives from a body: its SHA-256 in lower-case hexadecimal.
+pub fn sha256_of_body(body: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(body.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests;

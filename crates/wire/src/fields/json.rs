@@ -1,0 +1,281 @@
+//! A JSON object as a view: parsed once into one flat list of nodes that borrow from the body.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use data_encoding::BASE64;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use stanchion_types::{Code, Error};
+
+use crate::choices;
+use crate::fields::{Fields, MapName, Name, keep_last};
+
+/// Most values in a request: far more than any request needs, few enough that a hostile one stays cheap.
+const NODES_MAX: usize = 20_000;
+
+/// A value. What belongs to a list or an object follows it, so that `len` nodes further comes the next sibling.
+#[derive(Debug)]
+enum Node<'j> {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    /// A number that is no 64-bit integer.
+    Decimal(f64),
+    Text(Cow<'j, str>),
+    List {
+        len: usize,
+    },
+    /// Keys, as text, and values in turn.
+    Object {
+        len: usize,
+    },
+}
+
+/// A parsed body.
+#[derive(Debug)]
+pub(crate) struct Document<'j> {
+    nodes: Vec<Node<'j>>,
+}
+
+impl<'j> Document<'j> {
+    /// Parses a body; an empty one counts as `{}`.
+    ///
+    /// # Errors
+    /// `SerializationException` if the body is not one JSON object in UTF-8, is nested too deeply (128 levels) or has
+    /// too many values.
+    pub(crate) fn parse(body: &'j [u8]) -> Result<Self, Error> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Document { nodes: vec![Node::Object { len: 0 }] });
+        }
+        let mut nodes = Vec::with_capacity(16);
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let parsed = Append(&mut nodes).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+        parsed.map_err(|error| serialization(format!("The request body is not valid JSON: {error}")))?;
+        match nodes[0] {
+            Node::Object { .. } => Ok(Document { nodes }),
+            _ => Err(serialization("The request body is not a JSON object")),
+        }
+    }
+
+    /// Returns the members of the whole.
+    pub(crate) fn members(&self) -> JsonFields<'_> {
+        JsonFields { members: &self.nodes[1..] }
+    }
+}
+
+/// Appends one value, and what belongs to it, to the list.
+struct Append<'n, 'j>(&'n mut Vec<Node<'j>>);
+
+impl<'j> Append<'_, 'j> {
+    fn push<E: serde::de::Error>(self, node: Node<'j>) -> Result<(), E> {
+        if self.0.len() == NODES_MAX {
+            return Err(E::custom(format_args!("more than {NODES_MAX} values")));
+        }
+        self.0.push(node);
+        Ok(())
+    }
+}
+
+impl<'j> DeserializeSeed<'j> for Append<'_, 'j> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'j>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'j> Visitor<'j> for Append<'_, 'j> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.push(Node::Null)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.push(Node::Boolean(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.push(Node::Integer(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.push(i64::try_from(value).map_or(Node::Decimal(value as f64), Node::Integer))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.push(Node::Decimal(value))
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'j str) -> Result<(), E> {
+        self.push(Node::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.push(Node::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'j>>(self, mut elements: A) -> Result<(), A::Error> {
+        let nodes = self.0;
+        let at = nodes.len();
+        Append(nodes).push::<A::Error>(Node::List { len: 0 })?;
+        while elements.next_element_seed(Append(nodes))?.is_some() {}
+        nodes[at] = Node::List { len: nodes.len() - at - 1 };
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'j>>(self, mut members: A) -> Result<(), A::Error> {
+        let nodes = self.0;
+        let at = nodes.len();
+        Append(nodes).push::<A::Error>(Node::Object { len: 0 })?;
+        while members.next_key_seed(Append(nodes))?.is_some() {
+            members.next_value_seed(Append(nodes))?;
+        }
+        nodes[at] = Node::Object { len: nodes.len() - at - 1 };
+        Ok(())
+    }
+}
+
+/// The members of an object: keys and values in turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JsonFields<'t> {
+    members: &'t [Node<'t>],
+}
+
+/// A value with what belongs to it; never empty.
+type Value<'t> = &'t [Node<'t>];
+
+/// Cuts the first value off a run of values.
+fn split_value<'t>(nodes: &'t [Node<'t>]) -> Option<(Value<'t>, &'t [Node<'t>])> {
+    let len = match nodes.first()? {
+        Node::List { len } | Node::Object { len } => 1 + len,
+        _ => 1,
+    };
+    Some(nodes.split_at(len))
+}
+
+/// Walks the keys and values of an object.
+fn members<'t>(mut nodes: &'t [Node<'t>]) -> impl Iterator<Item = (&'t str, Value<'t>)> {
+    std::iter::from_fn(move || {
+        let (Node::Text(key), rest) = nodes.split_first()? else {
+            unreachable!("keys and values alternate, and a key is text");
+        };
+        let (value, rest) = split_value(rest)?;
+        nodes = rest;
+        Some((&**key, value))
+    })
+}
+
+/// Walks the elements of a list.
+fn elements<'t>(mut nodes: &'t [Node<'t>]) -> impl Iterator<Item = Value<'t>> {
+    std::iter::from_fn(move || {
+        let (value, rest) = split_value(nodes)?;
+        nodes = rest;
+        Some(value)
+    })
+}
+
+impl<'t> JsonFields<'t> {
+    /// Finds a member that is not null; if it comes twice, the last counts.
+    fn find(self, name: Name) -> Option<Value<'t>> {
+        let (_, value) = members(self.members).filter(|(key, _)| *key == name.json).last()?;
+        (!matches!(value[0], Node::Null)).then_some(value)
+    }
+
+    /// Returns the elements of a list, nulls left out.
+    fn list(self, name: Name) -> Result<impl Iterator<Item = Value<'t>>, Error> {
+        let nodes = match self.find(name) {
+            None => &[],
+            Some([Node::List { .. }, elements @ ..]) => elements,
+            Some(other) => return Err(mismatch(other, "List")),
+        };
+        Ok(elements(nodes).filter(|value| !matches!(value[0], Node::Null)))
+    }
+
+    /// Returns the keys and values of a map, nulls left out, each key once.
+    fn object(self, name: Name) -> Result<Vec<(&'t str, Value<'t>)>, Error> {
+        let nodes = match self.find(name) {
+            None => return Ok(Vec::new()),
+            Some([Node::Object { .. }, members @ ..]) => members,
+            Some(other) => return Err(mismatch(other, "Map")),
+        };
+        Ok(keep_last(members(nodes).filter(|(_, value)| !matches!(value[0], Node::Null)).collect()))
+    }
+}
+
+impl<'t> Fields<'t> for JsonFields<'t> {
+    fn text(self, name: Name) -> Result<Option<&'t str>, Error> {
+        self.find(name).map(text).transpose()
+    }
+
+    fn integer(self, name: Name) -> Result<Option<i32>, Error> {
+        let Some(value) = self.find(name) else { return Ok(None) };
+        let integer = match value[0] {
+            Node::Integer(integer) => i32::try_from(integer).ok(),
+            Node::Decimal(decimal) => choices::integer_from_decimal(decimal),
+            _ => None,
+        };
+        integer.map(Some).ok_or_else(|| mismatch(value, "Integer"))
+    }
+
+    fn blob(self, name: Name) -> Result<Option<Vec<u8>>, Error> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let bytes = BASE64.decode(text.as_bytes());
+        bytes.map(Some).map_err(|error| serialization(format!("{} is not valid Base64: {error}", name.json)))
+    }
+
+    fn texts(self, name: Name) -> Result<Vec<&'t str>, Error> {
+        self.list(name)?.map(text).collect()
+    }
+
+    fn objects(self, name: Name) -> Result<Vec<Self>, Error> {
+        self.list(name)?.map(structure).collect()
+    }
+
+    fn pairs(self, name: MapName) -> Result<Vec<(&'t str, &'t str)>, Error> {
+        self.object(name.name)?.into_iter().map(|(key, value)| Ok((key, text(value)?))).collect()
+    }
+
+    fn map(self, name: MapName) -> Result<Vec<(&'t str, Self)>, Error> {
+        self.object(name.name)?.into_iter().map(|(key, value)| Ok((key, structure(value)?))).collect()
+    }
+}
+
+fn text<'t>(value: Value<'t>) -> Result<&'t str, Error> {
+    match &value[0] {
+        Node::Text(text) => Ok(text),
+        _ => Err(mismatch(value, "String")),
+    }
+}
+
+fn structure<'t>(value: Value<'t>) -> Result<JsonFields<'t>, Error> {
+    match value {
+        [Node::Object { .. }, members @ ..] => Ok(JsonFields { members }),
+        _ => Err(mismatch(value, "Structure")),
+    }
+}
+
+/// Refuses a value of another type in the words of the service's front end.
+fn mismatch(value: Value, wanted: &str) -> Error {
+    serialization(match value[0] {
+        Node::Null => format!("NULL_VALUE cannot be converted to {wanted}"),
+        Node::Boolean(true) => format!("TRUE_VALUE cannot be converted to {wanted}"),
+        Node::Boolean(false) => format!("FALSE_VALUE cannot be converted to {wanted}"),
+        Node::Integer(_) => format!("NUMBER_VALUE cannot be converted to {wanted}"),
+        Node::Decimal(_) => format!("DECIMAL_VALUE cannot be converted to {wanted}"),
+        Node::Text(_) => format!("STRING_VALUE cannot be converted to {wanted}"),
+        Node::List { .. } => "Start of list found where not expected".to_owned(),
+        Node::Object { .. } => "Start of structure or map found where not expected.".to_owned(),
+    })
+}
+
+fn serialization(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(Code::SerializationException, message)
+}
+
+#[cfg(test)]
+mod tests;

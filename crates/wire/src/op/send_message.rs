@@ -1,0 +1,37 @@
+use stanchion_types::Error;
+use stanchion_types::request::SendMessage;
+use stanchion_types::response::Sent;
+
+use crate::fields::{Fields, Name};
+use crate::op::Checked;
+use crate::writer::Writer;
+use crate::{digest, message};
+
+const MESSAGE_ID: Name = Name::same("MessageId");
+const BODY_MD5: Name = Name::same("MD5OfMessageBody");
+const ATTRIBUTES_MD5: Name = Name::same("MD5OfMessageAttributes");
+const SYSTEM_ATTRIBUTES_MD5: Name = Name::same("MD5OfMessageSystemAttributes");
+const SEQUENCE_NUMBER: Name = Name::same("SequenceNumber");
+
+pub(super) fn decode<'t>(fields: impl Fields<'t>, trace_header: Option<&str>) -> Result<Checked, Error> {
+    let message = message::read(fields)?;
+    if message.body.is_none() {
+        return Err(Error::missing_parameter(message::BODY.json));
+    }
+    Ok(message.check(trace_header).map(|message| SendMessage { message }.into()))
+}
+
+/// Writes what became of a message, sent alone or in a batch.
+pub(super) fn encode<W: Writer>(writer: &mut W, sent: &Sent) {
+    writer.text(MESSAGE_ID, &sent.message_id.to_string());
+    writer.text(BODY_MD5, &digest::md5_text(&sent.body_md5));
+    if let Some(md5) = &sent.attributes_md5 {
+        writer.text(ATTRIBUTES_MD5, &digest::md5_text(md5));
+    }
+    if let Some(md5) = &sent.system_attributes_md5 {
+        writer.text(SYSTEM_ATTRIBUTES_MD5, &digest::md5_text(md5));
+    }
+    if let Some(number) = &sent.sequence_number {
+        writer.text(SEQUENCE_NUMBER, &number.to_string());
+    }
+}
