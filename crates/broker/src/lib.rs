@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The broker: the queue API as a function of a caller and a request.
+//!
+//! Everybody who wants something of a queue comes through [`Broker::call`]: the HTTP edge today, services inside the
+//! server later, so that one place checks what a caller may do. Behind it are the loop around each shard, the
+//! receipt handles, and the bytes in which a message's content is stored.
+//!
+//! It deliberately knows no protocol and no socket: requests arrive as types and answers leave as types.
+//!
+//! Start with [`Broker::call`], then `driver`, the loop around a shard.
+
+mod admission;
+mod attributes;
+mod broker;
+mod call;
+mod caller;
+mod clock;
+mod content;
+mod digests;
+mod driver;
+mod entropy;
+mod failure;
+mod handles;
+mod policy;
+mod secret;
+mod snapshots;
+
+pub use broker::{Broker, OpenError, Options, Restored, restore};
+pub use caller::Caller;
+pub use failure::Failure;
+pub use secret::Secret;

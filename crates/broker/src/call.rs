@@ -1,0 +1,126 @@
+//! The in-process API: one call for every action.
+
+mod messages;
+mod queues;
+mod tasks;
+
+use std::sync::Arc;
+
+use stanchion_engine::command::{Command, Reply};
+use stanchion_engine::ids::QueueId;
+use stanchion_types::request::{Action, Envelope, Request};
+use stanchion_types::response::Response;
+use stanchion_types::{Error, QueueArn, QueueLocator};
+
+use crate::broker::Broker;
+use crate::caller::Caller;
+use crate::driver::Driver;
+use crate::failure::Failure;
+
+/// A queue that was found.
+struct Target {
+    driver: Arc<Driver>,
+    arn: QueueArn,
+    id: QueueId,
+}
+
+impl Broker {
+    /// Does what a request asks for.
+    ///
+    /// The order of checks is the service's: the queue, then the caller's permission, then the values of parameters,
+    /// then the rules of this kind of queue, then its state. What the caller reads in the answer is durable.
+    ///
+    /// A future that is dropped gives up a receive that has got no message yet. Everything else takes effect whether
+    /// or not somebody waits for the answer.
+    ///
+    /// # Errors
+    /// The service's own refusals, and `InternalFailure` or `ServiceUnavailable` once the journal has failed.
+    pub async fn call(&self, caller: &Caller, envelope: Envelope) -> Result<Response, Error> {
+        let target = match &envelope.queue {
+            Some(locator) => Some(self.find(caller, locator).await?),
+            None => None,
+        };
+        authorize(caller, envelope.action, target.as_ref())?;
+        let request = envelope.request?;
+        let queue = || target.ok_or_else(|| Error::missing_parameter("QueueUrl"));
+        match request {
+            Request::AddPermission(request) => self.add_permission(queue()?, request).await,
+            Request::CancelMessageMoveTask(request) => self.cancel_move_task(&request).await,
+            Request::ChangeMessageVisibility(request) => self.change_visibility(queue()?, request).await,
+            Request::ChangeMessageVisibilityBatch(request) => self.change_visibility_batch(queue()?, request).await,
+            Request::CreateQueue(request) => self.create_queue(caller, request).await,
+            Request::DeleteMessage(request) => self.delete_message(queue()?, request).await,
+            Request::DeleteMessageBatch(request) => self.delete_message_batch(queue()?, request).await,
+            Request::DeleteQueue(_) => queue()?.ask_done(|queue| Command::DeleteQueue { queue }).await,
+            Request::GetQueueAttributes(request) => queue()?.attributes(&request.names).await,
+            Request::GetQueueUrl(_) => queue()?.url().await,
+            Request::ListDeadLetterSourceQueues(request) => queue()?.sources(request.page).await,
+            Request::ListMessageMoveTasks(request) => self.list_move_tasks(request).await,
+            Request::ListQueueTags(_) => queue()?.tags().await,
+            Request::ListQueues(request) => self.list_queues(caller, request).await,
+            Request::PurgeQueue(_) => queue()?.ask_done(|queue| Command::Purge { queue }).await,
+            Request::ReceiveMessage(request) => self.receive_message(queue()?, request).await,
+            Request::RemovePermission(request) => self.remove_permission(queue()?, &request.label).await,
+            Request::SendMessage(request) => self.send_message(caller, queue()?, request).await,
+            Request::SendMessageBatch(request) => self.send_message_batch(caller, queue()?, request).await,
+            Request::SetQueueAttributes(request) => self.set_queue_attributes(queue()?, request.attributes).await,
+            Request::StartMessageMoveTask(request) => self.start_move_task(request).await,
+            Request::TagQueue(request) => self.tag_queue(queue()?, request.tags).await,
+            Request::UntagQueue(request) => {
+                queue()?.ask_done(|queue| Command::ChangeTags { queue, set: Vec::new(), remove: request.keys }).await
+            }
+        }
+    }
+
+    /// Finds the queue that a request names.
+    async fn find(&self, caller: &Caller, locator: &QueueLocator) -> Result<Target, Error> {
+        let arn = QueueArn {
+            region: caller.region.clone(),
+            account: locator.account.unwrap_or(caller.account),
+            name: locator.name.clone(),
+        };
+        let driver = self.owner(&arn);
+        if let Some(id) = driver.find(&arn) {
+            return Ok(Target { driver: driver.clone(), arn, id });
+        }
+        // That the queue is not there may follow from a deletion that a crash could still undo. So the refusal goes
+        // through the shard, which lets it out when the deletion is durable. No queue ever has the number 0.
+        driver.ask(Command::DescribeQueue { queue: QueueId(0) }, None).await?;
+        Err(Error::no_such_queue())
+    }
+}
+
+/// Decides whether the caller may do this. The one place for it: nothing gets past [`Broker::call`].
+fn authorize(_caller: &Caller, _action: Action, _queue: Option<&Target>) -> Result<(), Error> {
+    // No credentials can be configured, so whoever reaches the server is its owner.
+    Ok(())
+}
+
+impl Target {
+    /// Asks something that is answered by nothing but success.
+    async fn ask_done(&self, command: impl FnOnce(QueueId) -> Command) -> Result<Response, Error> {
+        match self.driver.ask(command(self.id), None).await? {
+            Reply::Done => Ok(Response::Done),
+            reply => Err(unexpected(&reply)),
+        }
+    }
+}
+
+/// Reports a reply that does not belong to its command: a broken promise of ours, which the client cannot help.
+fn unexpected(reply: &Reply) -> Error {
+    // The reply's kind only: what it holds is the users' own.
+    let kind = match reply {
+        Reply::Done => "Done",
+        Reply::Refused(_) => "Refused",
+        Reply::Queue(_) => "Queue",
+        Reply::Description(_) => "Description",
+        Reply::Queues { .. } => "Queues",
+        Reply::Sent(_) => "Sent",
+        Reply::Received(_) => "Received",
+        Reply::Handled(_) => "Handled",
+        Reply::TaskStarted(_) => "TaskStarted",
+        Reply::TaskCancelled { .. } => "TaskCancelled",
+        Reply::Tasks(_) => "Tasks",
+    };
+    Failure::report("call", format_args!("the shard answered {kind} to another question")).internal()
+}

@@ -1,0 +1,464 @@
+//! The loop around one shard: inputs in, outputs out.
+//!
+//! There is no mailbox: a caller's own task takes the lock, gives the shard its command and hands the outputs on.
+//! One task for each shard, the pump, does what no caller is there for: it reports durable records and finished
+//! reads, and ticks when a deadline of the shard has come. The journal's thread only leaves a note and wakes the
+//! pump once for each group of records, so a sync that makes a hundred replies durable costs one wake-up of
+//! another thread; the hundred callers are woken from inside the runtime.
+//!
+//! ```text
+//!   caller --- lock, handle(Command) ---> shard ---> Append ---> journal
+//!      ^                                    |                       |
+//!      |                                  Reply                  durable
+//!      +------- released by a turn <--------+---- pump <------------+
+//! ```
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::mem;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use stanchion_engine::command::{Command, Reply};
+use stanchion_engine::ids::{ContentAddress, QueueId};
+use stanchion_journal::{Address, Fault, Journal, Listener, Record, ShardId};
+use stanchion_shard::{Input, Output, ReadId, Shard, Ticket};
+use stanchion_types::{Error, QueueArn, Timestamp};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::entropy::EntropyPool;
+use crate::failure::Failure;
+
+/// One shard with its journal, and everyone who waits for it.
+pub(crate) struct Driver {
+    id: ShardId,
+    journal: Arc<dyn Journal>,
+    core: Mutex<Core>,
+    notes: Arc<Notes>,
+    /// Told about every durable record, for those who wait for a position.
+    progress: Notify,
+    /// Told when the journal has grown by `snapshot_bytes` since the last snapshot.
+    pub(crate) snapshot_due: Notify,
+    snapshot_bytes: u64,
+    failed: watch::Sender<Option<Failure>>,
+}
+
+/// What the lock guards.
+struct Core {
+    shard: Shard,
+    epoch: u64,
+    clock: Clock,
+    entropy: EntropyPool,
+    last_ticket: u64,
+    waiting: HashMap<Ticket, Waiter>,
+    /// When the pump wakes by itself; never later than the shard's next deadline.
+    alarm: Timestamp,
+    durable: u64,
+    bytes_since_snapshot: u64,
+    failure: Option<Failure>,
+}
+
+/// A caller that waits for its reply.
+struct Waiter {
+    answer: oneshot::Sender<Result<Reply, Failure>>,
+    /// Room for the bytes of its request, given back with the reply.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Replies that leave once the lock is free.
+type Released = Vec<(Waiter, Reply)>;
+
+/// What other threads leave for the pump.
+#[derive(Default)]
+pub(crate) struct Notes {
+    wake: Notify,
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    durable: u64,
+    loaded: Vec<(ReadId, Option<Bytes>)>,
+    fault: Option<Fault>,
+}
+
+impl Notes {
+    fn leave(&self, write: impl FnOnce(&mut Inbox)) {
+        write(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_one();
+    }
+}
+
+impl Listener for Notes {
+    fn durable(&self, position: u64) {
+        self.leave(|inbox| inbox.durable = inbox.durable.max(position));
+    }
+
+    fn failed(&self, fault: Fault) {
+        self.leave(|inbox| inbox.fault = Some(fault));
+    }
+}
+
+/// What a driver starts from: a shard that has replayed its journal.
+pub(crate) struct Start {
+    pub(crate) id: ShardId,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) shard: Shard,
+    pub(crate) epoch: u64,
+    /// The clock of the last record.
+    pub(crate) clock: Timestamp,
+    pub(crate) snapshot_bytes: u64,
+    pub(crate) failed: watch::Sender<Option<Failure>>,
+}
+
+impl Driver {
+    /// Makes a driver; [`Driver::pump`] must run for anything to happen.
+    pub(crate) fn new(start: Start) -> Self {
+        let durable = start.shard.tail();
+        Driver {
+            id: start.id,
+            journal: start.journal,
+            core: Mutex::new(Core {
+                shard: start.shard,
+                epoch: start.epoch,
+                clock: Clock::new(start.clock),
+                entropy: EntropyPool::new(),
+                last_ticket: 0,
+                waiting: HashMap::new(),
+                alarm: Timestamp::NEVER,
+                durable,
+                bytes_since_snapshot: 0,
+                failure: None,
+            }),
+            notes: start.notes,
+            progress: Notify::new(),
+            snapshot_due: Notify::new(),
+            snapshot_bytes: start.snapshot_bytes,
+            failed: start.failed,
+        }
+    }
+
+    /// Returns the shard's id.
+    pub(crate) fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// Returns the journal.
+    pub(crate) fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// Finds a queue by name, as the shard knows it now: that may not be durable yet.
+    pub(crate) fn find(&self, arn: &QueueArn) -> Option<QueueId> {
+        self.lock().shard.find(arn).map(|queue| queue.id())
+    }
+
+    /// Asks the shard and waits for the reply.
+    ///
+    /// Once asked, a command takes effect whether or not the caller stays; `room` is given back with the reply.
+    ///
+    /// # Errors
+    /// The refusal of the shard, or that the journal has failed.
+    pub(crate) async fn ask(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Result<Reply, Error> {
+        let (_, answer) = self.submit(command, room)?;
+        self.unwrap(answer.await)
+    }
+
+    /// Asks the shard for messages. A caller that goes away takes its wish back, so that no message is handed to
+    /// somebody who is not there.
+    ///
+    /// # Errors
+    /// The refusal of the shard, or that the journal has failed.
+    pub(crate) async fn receive(&self, command: Command) -> Result<Reply, Error> {
+        let (ticket, answer) = self.submit(command, None)?;
+        let mut parked = Parked { driver: self, ticket, answered: false };
+        let answer = answer.await;
+        parked.answered = true;
+        self.unwrap(answer)
+    }
+
+    fn unwrap(&self, answer: Result<Result<Reply, Failure>, oneshot::error::RecvError>) -> Result<Reply, Error> {
+        match answer {
+            Ok(Ok(Reply::Refused(error))) => Err(error),
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(failure)) => Err(failure.internal()),
+            Err(_) => Err(self.failure_or_unknown().internal()),
+        }
+    }
+
+    fn submit(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Result<(Ticket, Answer), Error> {
+        let (sender, answer) = oneshot::channel();
+        let mut core = self.lock();
+        if let Some(failure) = &core.failure {
+            return Err(failure.unavailable());
+        }
+        core.last_ticket += 1;
+        let ticket = Ticket(core.last_ticket);
+        core.waiting.insert(ticket, Waiter { answer: sender, _room: room });
+        let entropy = core.entropy.draw();
+        let released = self.turn(core, |_, _| [Input::Command { ticket, command, entropy }]);
+        release(released);
+        Ok((ticket, answer))
+    }
+
+    fn cancel(&self, ticket: Ticket) {
+        let mut core = self.lock();
+        core.waiting.remove(&ticket);
+        let released = self.turn(core, |_, _| [Input::Cancel(ticket)]);
+        release(released);
+    }
+
+    /// Gives the shard something that no caller waits for.
+    pub(crate) fn tell(&self, input: Input) {
+        let core = self.lock();
+        let released = self.turn(core, |_, _| [input]);
+        release(released);
+    }
+
+    /// One turn: reads the clock once, gives the shard its inputs, and does what it wants done.
+    fn turn<I: IntoIterator<Item = Input>>(
+        &self,
+        mut guard: MutexGuard<'_, Core>,
+        inputs: impl FnOnce(&mut Core, Timestamp) -> I,
+    ) -> Released {
+        let core = &mut *guard;
+        let mut released = Vec::new();
+        if core.failure.is_some() {
+            return released;
+        }
+        let now = core.clock.now();
+        for input in inputs(core, now) {
+            core.shard.handle(now, input);
+            self.settle(core, now, &mut released);
+        }
+        let deadline = core.shard.poll_timeout().unwrap_or(Timestamp::NEVER);
+        if deadline < core.alarm {
+            core.alarm = deadline;
+            self.notes.wake.notify_one();
+        }
+        released
+    }
+
+    fn settle(&self, core: &mut Core, now: Timestamp, released: &mut Released) {
+        while let Some(output) = core.shard.poll_output() {
+            match output {
+                Output::Append(record) => {
+                    core.bytes_since_snapshot += record.payload.len() as u64;
+                    if core.bytes_since_snapshot >= self.snapshot_bytes {
+                        core.bytes_since_snapshot = 0;
+                        self.snapshot_due.notify_one();
+                    }
+                    let record = Record {
+                        shard: self.id,
+                        position: record.position,
+                        clock_ms: record.clock.millis(),
+                        count: record.count,
+                        payload: record.payload,
+                    };
+                    self.journal.append(core.epoch, record);
+                }
+                Output::Reply(ticket, reply) => {
+                    if let Some(waiter) = core.waiting.remove(&ticket) {
+                        released.push((waiter, reply));
+                    }
+                }
+                Output::Read(read, content) => match self.journal.cached(self.id, address(content)) {
+                    Some(bytes) => core.shard.handle(now, Input::Loaded { read, bytes: Some(bytes) }),
+                    None => self.load(read, content),
+                },
+            }
+        }
+    }
+
+    /// Reads a page; what comes of it goes to the pump.
+    fn load(&self, read: ReadId, content: ContentAddress) {
+        let notes = self.notes.clone();
+        let done = move |result: Result<Vec<Bytes>, Fault>| {
+            let bytes = match result {
+                Ok(mut pieces) => pieces.pop(),
+                Err(fault) => {
+                    Failure::report("read a page of messages", fault);
+                    None
+                }
+            };
+            notes.leave(|inbox| inbox.loaded.push((read, bytes)));
+        };
+        self.journal.fetch(self.id, vec![address(content)], Box::new(done));
+    }
+
+    /// Reads contents, from memory where they are there, in the order asked for.
+    pub(crate) async fn contents(&self, wanted: &[ContentAddress]) -> Result<Vec<Bytes>, Failure> {
+        let mut contents = Vec::with_capacity(wanted.len());
+        let mut missing = Vec::new();
+        for (index, &content) in wanted.iter().enumerate() {
+            let cached = self.journal.cached(self.id, address(content));
+            if cached.is_none() {
+                missing.push((index, address(content)));
+            }
+            contents.push(cached.unwrap_or_default());
+        }
+        if missing.is_empty() {
+            return Ok(contents);
+        }
+        let (sender, done) = oneshot::channel();
+        let addresses = missing.iter().map(|&(_, address)| address).collect();
+        self.journal.fetch(self.id, addresses, Box::new(move |result| _ = sender.send(result)));
+        let fetched = match done.await {
+            Ok(Ok(fetched)) if fetched.len() == missing.len() => fetched,
+            Ok(Ok(_)) => return Err(Failure::report("read message contents", "the journal left some out")),
+            Ok(Err(fault)) => return Err(Failure::report("read message contents", fault)),
+            Err(_) => return Err(Failure::report("read message contents", "the journal gave no answer")),
+        };
+        for ((index, _), bytes) in missing.into_iter().zip(fetched) {
+            contents[index] = bytes;
+        }
+        Ok(contents)
+    }
+
+    /// Runs the shard's own task until the journal fails.
+    pub(crate) async fn pump(self: Arc<Self>) {
+        loop {
+            let sleep = self.until_alarm();
+            tokio::select! {
+                () = self.notes.wake.notified() => {}
+                () = sleep => {}
+            }
+            let inbox = mem::take(&mut *self.notes.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+            if let Some(fault) = inbox.fault {
+                self.fail(Failure::report("journal", fault));
+                return;
+            }
+            let released = self.turn(self.lock(), |core, now| {
+                let mut inputs = Vec::new();
+                if inbox.durable > core.durable {
+                    core.durable = inbox.durable;
+                    inputs.push(Input::Durable(inbox.durable));
+                }
+                inputs.extend(inbox.loaded.into_iter().map(|(read, bytes)| Input::Loaded { read, bytes }));
+                if now >= core.alarm {
+                    // The turn sets the next alarm when it has dealt with this one.
+                    core.alarm = Timestamp::NEVER;
+                    inputs.push(Input::Tick);
+                }
+                inputs
+            });
+            release(released);
+            self.progress.notify_waiters();
+            if self.lock().failure.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn until_alarm(&self) -> impl Future<Output = ()> + use<> {
+        let wait = {
+            let mut core = self.lock();
+            let alarm = core.alarm;
+            (alarm != Timestamp::NEVER).then(|| alarm.millis_since(core.clock.now()))
+        };
+        async move {
+            match wait {
+                Some(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Stops the shard for good: everyone who waits is told, and everyone who comes.
+    pub(crate) fn fail(&self, failure: Failure) {
+        let waiting = {
+            let mut core = self.lock();
+            core.failure.get_or_insert(failure.clone());
+            mem::take(&mut core.waiting)
+        };
+        for waiter in waiting.into_values() {
+            // A caller that left meanwhile needs no answer.
+            let _ = waiter.answer.send(Err(failure.clone()));
+        }
+        self.progress.notify_waiters();
+        self.failed.send_if_modified(|failed| {
+            failed.is_none() && {
+                *failed = Some(failure);
+                true
+            }
+        });
+    }
+
+    /// Waits until a position is durable.
+    ///
+    /// # Errors
+    /// The failure that keeps it from becoming durable.
+    pub(crate) async fn wait_durable(&self, position: u64) -> Result<(), Failure> {
+        loop {
+            let mut progress = pin!(self.progress.notified());
+            progress.as_mut().enable();
+            {
+                let core = self.lock();
+                if core.durable >= position {
+                    return Ok(());
+                }
+                if let Some(failure) = &core.failure {
+                    return Err(failure.clone());
+                }
+            }
+            progress.await;
+        }
+    }
+
+    /// Reads the shard under its lock.
+    pub(crate) fn with_shard<T>(&self, read: impl FnOnce(&Shard) -> T) -> T {
+        read(&self.lock().shard)
+    }
+
+    /// Takes the lock. A panic that left it poisoned broke a promise of ours in the middle of a turn: nobody can
+    /// tell what state the shard is in, so it answers no more.
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(|poisoned| {
+            let mut core = poisoned.into_inner();
+            if core.failure.is_none() {
+                let failure = Failure::report("shard", "an assertion failed in the middle of a turn");
+                core.failure = Some(failure.clone());
+                core.waiting.clear();
+                self.failed.send_replace(Some(failure));
+            }
+            core
+        })
+    }
+
+    fn failure_or_unknown(&self) -> Failure {
+        let failure = self.lock().failure.clone();
+        failure.unwrap_or_else(|| Failure::report("shard", "a reply was lost"))
+    }
+}
+
+type Answer = oneshot::Receiver<Result<Reply, Failure>>;
+
+/// A receive on its way; dropped without an answer, it is taken back.
+struct Parked<'a> {
+    driver: &'a Driver,
+    ticket: Ticket,
+    answered: bool,
+}
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.driver.cancel(self.ticket);
+        }
+    }
+}
+
+fn release(released: Released) {
+    for (waiter, reply) in released {
+        // A caller that left meanwhile needs no answer.
+        let _ = waiter.answer.send(Ok(reply));
+    }
+}
+
+fn address(content: ContentAddress) -> Address {
+    Address { position: content.position, offset: content.offset, length: content.length }
+}

@@ -1,0 +1,44 @@
+//! Snapshots of a shard, which bound how much a restart has to replay and how much of the journal has to stay.
+
+use std::sync::Arc;
+
+use stanchion_shard::Shard;
+
+use crate::driver::Driver;
+use crate::failure::Failure;
+
+/// Takes a snapshot whenever one is due, until the task is aborted.
+pub(crate) async fn run(driver: Arc<Driver>) {
+    loop {
+        driver.snapshot_due.notified().await;
+        take(&driver).await;
+    }
+}
+
+/// Takes a snapshot, saves it, and lets the journal forget what neither the snapshot nor a message needs.
+///
+/// The snapshot may include events that are not durable yet. It is saved only when they are: a snapshot must never
+/// know more than the journal it belongs to. A snapshot that cannot be saved is logged and tried again when the next
+/// is due; nothing is lost by that.
+pub(crate) async fn take(driver: &Arc<Driver>) {
+    let (position, bytes) = driver.with_shard(Shard::snapshot);
+    if driver.wait_durable(position).await.is_err() {
+        return;
+    }
+    let (journal, id) = (driver.journal().clone(), driver.id());
+    let size = bytes.len();
+    let saved = tokio::task::spawn_blocking(move || journal.save_snapshot(id, position, bytes.into())).await;
+    match saved {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => return drop(Failure::report("save a snapshot", fault)),
+        Err(panic) => return drop(Failure::report("save a snapshot", panic)),
+    }
+    // Contents that the snapshot speaks of may lie before it; the shard knows the oldest that is still needed.
+    let low_water = driver.with_shard(Shard::low_water).min(position + 1);
+    tracing::info!(shard = id.0, position, bytes = size, low_water, "saved a snapshot");
+    let journal = driver.journal().clone();
+    let trimmed = tokio::task::spawn_blocking(move || journal.trim(id, low_water)).await;
+    if let Ok(Err(fault)) = trimmed {
+        Failure::report("trim the journal", fault);
+    }
+}
