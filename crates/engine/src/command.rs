@@ -1,5 +1,12 @@
 //! What the engine can be asked, and what it answers.
 
+mod attributes;
+pub(crate) mod moves;
+mod queues;
+pub(crate) mod receipts;
+pub(crate) mod receive;
+mod send;
+
 use bytes::Bytes;
 use stanchion_types::attributes::{AttributeChange, Counters, QueueAttributes};
 use stanchion_types::response::{MoveTask, SequenceNumber};

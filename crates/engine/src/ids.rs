@@ -34,7 +34,7 @@ pub struct ContentAddress {
     pub length: u32,
 }
 
-/// A page of a queue's cold messages, numbered in order of writing within an engine.
+/// A page of cold messages: its place in its queue. Pages with smaller numbers are served first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageId(pub u64);
 
@@ -57,4 +57,20 @@ fn mix(value: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// Which bytes of a record's payload an event's content occupies: offset and length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Offset in the payload.
+    pub offset: u32,
+    /// Length in bytes.
+    pub length: u32,
+}
+
+impl Span {
+    /// Returns the address of these bytes in the record at `position`.
+    pub const fn at(self, position: u64) -> ContentAddress {
+        ContentAddress { position, offset: self.offset, length: self.length }
+    }
 }

@@ -7,4 +7,16 @@
 //! Start with [`command::Command`], then [`event::Event`], then [`queue::Queue`].
 
 pub mod command;
+mod decide;
+mod due;
+mod engine;
+pub mod event;
 pub mod ids;
+pub mod queue;
+mod snapshot;
+mod tasks;
+
+pub use decide::{Decision, PageWish, Purpose};
+pub use due::Due;
+pub use engine::{At, Engine, Options};
+pub use queue::Queue;

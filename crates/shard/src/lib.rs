@@ -5,10 +5,17 @@
 //!
 //! Start with [`Shard::handle`].
 
+mod gate;
+mod plan;
+mod shard;
+mod waiters;
+
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::{ContentAddress, Entropy};
 use stanchion_types::Timestamp;
+
+pub use shard::{Damage, Options, Shard};
 
 /// A caller that waits for a reply; chosen by the driver, unique while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,16 +46,16 @@ pub enum Input {
         /// What was read.
         bytes: Option<Bytes>,
     },
-    /// A caller went away; only a parked receive takes notice.
+    /// A caller went away. A receive that has not been answered yet is forgotten; anything else goes on.
     Cancel(Ticket),
-    /// Every parked receive is to be answered now, empty-handed: the server is about to stop.
+    /// The server is about to stop: parked receives are answered now, empty-handed, and none is parked any more.
     Drain,
     /// Time passed.
     Tick,
 }
 
 /// What a shard wants done, in order.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Append this record to the journal; positions are dense.
     Append(Record),

@@ -1,0 +1,98 @@
+//! Accepting messages.
+
+use std::collections::BTreeMap;
+
+use stanchion_types::attributes::DeduplicationScope;
+use stanchion_types::ids::uuid_v4;
+use stanchion_types::response::SequenceNumber;
+use stanchion_types::{Error, MessageId, Timestamp};
+
+use crate::command::{Accepted, Reply, Submission};
+use crate::decide::Decision;
+use crate::engine::Engine;
+use crate::event::{DeduplicationKey, Event};
+use crate::ids::{Entropy, MessageKey, QueueId};
+use crate::queue::Queue;
+
+impl Engine {
+    pub(crate) fn send(
+        &self,
+        id: QueueId,
+        messages: &[Submission],
+        now: Timestamp,
+        entropy: Entropy,
+    ) -> Result<Decision, Error> {
+        let queue = self.existing(id)?;
+        let mut events = Vec::with_capacity(messages.len());
+        let mut outcomes = Vec::with_capacity(messages.len());
+        // Ids that earlier messages of the same batch have taken.
+        let mut taken = BTreeMap::new();
+        for message in messages {
+            let key = MessageKey(self.last_key + 1 + events.len() as u64);
+            let deduplication = match admit(queue, message) {
+                Ok(deduplication) => deduplication,
+                Err(error) => {
+                    outcomes.push(Err(error));
+                    continue;
+                }
+            };
+            let original = deduplication.and_then(|id| {
+                let remembered = queue.originals.get(&id, now).map(|original| (original.id, original.key));
+                taken.get(&id).copied().or(remembered)
+            });
+            if let Some((id, key)) = original {
+                outcomes.push(Ok(accepted(queue, id, key, true)));
+                continue;
+            }
+            let message_id = MessageId(uuid_v4(entropy.draw(events.len() as u64).to_be_bytes()));
+            if let Some(deduplication) = deduplication {
+                taken.insert(deduplication, (message_id, key));
+            }
+            events.push(Event::Sent {
+                queue: id,
+                key,
+                id: message_id,
+                group: message.group,
+                deduplication,
+                due: due(queue, message, now),
+                content: message.content.clone(),
+            });
+            outcomes.push(Ok(accepted(queue, message_id, key, false)));
+        }
+        Ok(Decision::Commit { events, reply: Reply::Sent(outcomes) })
+    }
+}
+
+/// Checks a message against the queue's attributes and returns under which deduplication id it goes.
+fn admit(queue: &Queue, message: &Submission) -> Result<Option<DeduplicationKey>, Error> {
+    let limit = queue.attributes.message_bytes_max;
+    if message.size > limit as usize {
+        let message =
+            format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.");
+        return Err(Error::invalid_parameter(message));
+    }
+    let (Some(fifo), Some(deduplication)) = (queue.attributes.fifo, message.deduplication) else { return Ok(None) };
+    if !deduplication.explicit && !fifo.content_based_deduplication {
+        return Err(Error::invalid_parameter(
+            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+        ));
+    }
+    let per_group = fifo.deduplication_scope == DeduplicationScope::MessageGroup;
+    let group = if per_group { message.group } else { None };
+    Ok(Some(DeduplicationKey { hash: deduplication.hash, group }))
+}
+
+/// Returns when a new message becomes visible, if not at once.
+fn due(queue: &Queue, message: &Submission, now: Timestamp) -> Option<Timestamp> {
+    let delay = message.delay_seconds.unwrap_or(queue.attributes.delay_seconds);
+    if delay == 0 {
+        return None;
+    }
+    // The delay of a FIFO queue applies to all its messages, also when it changes later: the queue knows it.
+    Some(if queue.is_fifo() { Timestamp::NEVER } else { now.plus_seconds(delay) })
+}
+
+fn accepted(queue: &Queue, id: MessageId, key: MessageKey, duplicate: bool) -> Accepted {
+    let sequence_number = queue.is_fifo().then_some(SequenceNumber(key.0));
+    Accepted { id, sequence_number, duplicate }
+}

@@ -1,0 +1,391 @@
+//! The state of all queues, and the only function that changes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use stanchion_types::limits;
+use stanchion_types::{AccountId, QueueArn, Region, Timestamp};
+
+use crate::event::{ColdMessage, Event, Receives};
+use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Span, TaskId};
+use crate::queue::Queue;
+use crate::queue::cold::Page;
+use crate::queue::dedup::{Attempt, Original};
+use crate::queue::message::{Message, State};
+use crate::tasks::Tasks;
+
+/// Settings of an engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a deleted queue's name rests, and how long after a purge the next is refused; 0 switches both off.
+    pub rest_seconds: u32,
+    /// Most messages in flight in one queue.
+    pub in_flight_max: usize,
+    /// Most ready messages of a standard queue in memory; the rest goes to pages.
+    pub window_standard: usize,
+    /// Most ready messages of a FIFO queue in memory, among which a receive looks for free groups.
+    pub window_fifo: usize,
+    /// Messages on a page.
+    pub page_messages: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            rest_seconds: limits::REST_SECONDS,
+            in_flight_max: limits::IN_FLIGHT_MAX,
+            window_standard: 8_192,
+            window_fifo: 120_000,
+            page_messages: 1_024,
+        }
+    }
+}
+
+/// The queues of an account in a region, by name.
+type Directory = BTreeMap<(Region, AccountId), BTreeMap<String, QueueId>>;
+
+/// All queues of a shard.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) options: Options,
+    pub(crate) queues: HashMap<QueueId, Queue, FixedState>,
+    pub(crate) directory: Directory,
+    /// When queues were deleted whose names rest.
+    pub(crate) deleted: BTreeMap<QueueArn, Timestamp>,
+    pub(crate) tasks: Tasks,
+    pub(crate) last_queue: u64,
+    pub(crate) last_key: u64,
+    /// The clock of the last record.
+    pub(crate) clock: Timestamp,
+    /// For each queue a moment not later than its next deadline.
+    deadlines: BTreeSet<(Timestamp, QueueId)>,
+    scheduled: HashMap<QueueId, Timestamp, FixedState>,
+    /// Pages that were read on behalf of a decision; a cache, never state.
+    pub(crate) loaded: BTreeMap<(QueueId, PageId), (ContentAddress, Vec<ColdMessage>)>,
+    /// Queues that have changed since the shard last asked.
+    changed: BTreeSet<QueueId>,
+}
+
+/// When and where an event happened.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// Position of the record that holds the event.
+    pub position: u64,
+    /// The clock of that record.
+    pub clock: Timestamp,
+}
+
+impl Engine {
+    /// Makes an engine without queues.
+    pub fn new(options: Options) -> Self {
+        Engine {
+            options,
+            queues: HashMap::with_hasher(FixedState::default()),
+            directory: Directory::new(),
+            deleted: BTreeMap::new(),
+            tasks: Tasks::default(),
+            last_queue: 0,
+            last_key: 0,
+            clock: Timestamp::ZERO,
+            deadlines: BTreeSet::new(),
+            scheduled: HashMap::with_hasher(FixedState::default()),
+            loaded: BTreeMap::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// Finds a queue by its ARN.
+    pub fn find(&self, arn: &QueueArn) -> Option<&Queue> {
+        let names = self.directory.get(&(arn.region.clone(), arn.account))?;
+        self.queues.get(names.get(arn.name.as_str())?)
+    }
+
+    /// Returns a queue.
+    pub fn queue(&self, id: QueueId) -> Option<&Queue> {
+        self.queues.get(&id)
+    }
+
+    /// Lists all queues by ARN.
+    pub fn all_queues(&self) -> impl Iterator<Item = &Queue> {
+        self.directory.values().flat_map(|names| names.values()).map(|id| &self.queues[id])
+    }
+
+    /// Returns the clock of the last record.
+    pub fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// Returns the earliest position of the journal that any message or page needs; `None` if none does.
+    pub fn low_water(&self) -> Option<u64> {
+        self.queues.values().filter_map(Queue::low_water).min()
+    }
+
+    /// Returns the queues that changed since the last call, in order of creation.
+    pub fn take_changed(&mut self) -> BTreeSet<QueueId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Returns the next moment at which [`Engine::due`](crate::Engine::due) has something to say.
+    pub fn next_deadline(&self) -> Timestamp {
+        let queue = self.deadlines.first().map_or(Timestamp::NEVER, |(at, _)| *at);
+        queue.min(self.tasks.next_deadline())
+    }
+
+    /// Returns the queue whose deadline comes first.
+    pub(crate) fn first_deadline(&self) -> Option<(Timestamp, QueueId)> {
+        self.deadlines.first().copied()
+    }
+
+    /// Sets a queue's entry among the deadlines to what it is.
+    pub(crate) fn reschedule(&mut self, id: QueueId) {
+        let next = self.queues.get(&id).map_or(Timestamp::NEVER, Queue::next_deadline);
+        let before = self.scheduled.get(&id).copied().unwrap_or(Timestamp::NEVER);
+        if next == before {
+            return;
+        }
+        self.deadlines.remove(&(before, id));
+        if next == Timestamp::NEVER {
+            self.scheduled.remove(&id);
+        } else {
+            self.deadlines.insert((next, id));
+            self.scheduled.insert(id, next);
+        }
+    }
+
+    /// Lets an event happen. This is the only way in which the state changes, live and at replay.
+    ///
+    /// `span` says where in the record's payload the content of the event is. An event that does not fit the state
+    /// breaks a promise of our own, so it panics rather than continue with a wrong state.
+    pub fn apply(&mut self, at: At, event: &Event, span: Span) {
+        self.clock = at.clock;
+        self.change(at, event, span);
+        for id in event.queues().into_iter().flatten() {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.promote();
+            }
+            self.reschedule(id);
+            self.changed.insert(id);
+        }
+    }
+
+    fn change(&mut self, at: At, event: &Event, span: Span) {
+        let now = at.clock;
+        match event {
+            Event::QueueCreated { queue, arn, attributes, tags } => {
+                let window = self.window(attributes.fifo.is_some());
+                let tags = tags.iter().cloned();
+                let created = Queue::new(*queue, arn.clone(), (**attributes).clone(), tags, now, window);
+                self.install(created);
+                self.last_queue = queue.0;
+                self.deleted.remove(arn);
+                self.forget_deleted(now);
+            }
+            Event::QueueDeleted { queue } => {
+                let gone = self.queues.remove(queue).expect("a queue that is deleted exists");
+                let home = (gone.arn.region.clone(), gone.arn.account);
+                let names = self.directory.get_mut(&home).expect("a queue is listed");
+                names.remove(gone.arn.name.as_str());
+                if names.is_empty() {
+                    self.directory.remove(&home);
+                }
+                self.deleted.insert(gone.arn, now);
+                self.loaded.retain(|(id, _), _| id != queue);
+            }
+            Event::AttributesSet { queue, attributes } => {
+                let queue = self.queue_mut(*queue);
+                queue.attributes = (**attributes).clone();
+                queue.modified = now;
+            }
+            Event::TagsChanged { queue, set, removed } => {
+                let queue = self.queue_mut(*queue);
+                queue.tags.extend(set.iter().cloned());
+                for key in removed {
+                    queue.tags.remove(key);
+                }
+            }
+            Event::Purged { queue } => {
+                self.queue_mut(*queue).clear(now);
+                self.loaded.retain(|(id, _), _| id != queue);
+            }
+            Event::Sent { queue, key, id, group, deduplication, due, .. } => {
+                self.last_key = key.0;
+                let queue = self.queue_mut(*queue);
+                if let Some(deduplication) = deduplication {
+                    queue.originals.insert(*deduplication, Original { accepted_at: now, id: *id, key: *key });
+                }
+                let state = due.map_or(State::Ready, |due| State::Delayed { due });
+                queue.add(
+                    *key,
+                    Message {
+                        id: *id,
+                        group: *group,
+                        order: key.0,
+                        content: span.at(at.position),
+                        sent_at: now,
+                        receives: Receives::default(),
+                        source: None,
+                        id_replaces_deduplication_id: false,
+                        state,
+                    },
+                );
+            }
+            Event::Received { queue, keys, until, attempt } => {
+                let queue = self.queue_mut(*queue);
+                for key in keys {
+                    queue.receive(*key, *until, now);
+                }
+                if let Some(attempt) = attempt {
+                    let messages = keys.iter().map(|key| (*key, queue.message(*key).receives.count)).collect();
+                    queue.attempts.insert(*attempt, Attempt { at: now, until: *until, messages });
+                }
+            }
+            Event::Repeated { queue, attempt, until } => {
+                let queue = self.queue_mut(*queue);
+                let repeated = queue.attempts.get(*attempt, now).expect("an attempt that is repeated is known");
+                for (key, _) in repeated.messages.clone() {
+                    queue.set_deadline(key, *until);
+                }
+                queue.attempts.extend(*attempt, *until);
+            }
+            Event::Deleted { queue, keys } | Event::Expired { queue, keys } => {
+                let queue = self.queue_mut(*queue);
+                for key in keys {
+                    queue.take(*key, now);
+                }
+            }
+            Event::VisibilityChanged { queue, key, until } => self.queue_mut(*queue).set_deadline(*key, *until),
+            Event::Released { queue, messages } => {
+                for (key, order) in messages {
+                    self.last_key = self.last_key.max(order.unwrap_or(0));
+                    self.queue_mut(*queue).release(*key, *order, now);
+                }
+            }
+            Event::DeadLettered { queue, target, moves } => {
+                for (here, there) in moves {
+                    self.dead_letter(*queue, *target, *here, *there, now);
+                }
+            }
+            Event::Chilled { queue, page, messages } => {
+                self.queue_mut(*queue).chill(*page, span.at(at.position), messages, now);
+            }
+            Event::Thawed { queue, page, messages } => {
+                self.loaded.remove(&(*queue, *page));
+                let warm = messages.iter().map(|cold| (cold.key, Message::warm(cold, self.shared(cold)))).collect();
+                self.queue_mut(*queue).thaw(*page, warm);
+            }
+            Event::Repaged { queue, page, messages } => {
+                self.loaded.remove(&(*queue, *page));
+                let queue = self.queue_mut(*queue);
+                if messages.is_empty() {
+                    queue.cold.remove(*page);
+                } else {
+                    queue.cold.put(*page, Page::new(span.at(at.position), messages));
+                }
+            }
+            Event::TaskStarted { task, source, source_arn, destination, rate, to_move } => {
+                self.tasks.start(*task, *source, source_arn, destination.as_ref(), *rate, *to_move, now);
+            }
+            Event::TaskMoved { task, queue, target, moves } => {
+                for (here, there, id) in moves {
+                    let message = self.queue_mut(*queue).take(*here, now);
+                    self.last_key = there.0;
+                    let moved = Message {
+                        id: *id,
+                        order: there.0,
+                        sent_at: now,
+                        receives: Receives::default(),
+                        source: None,
+                        state: State::Ready,
+                        ..message
+                    };
+                    self.queue_mut(*target).add(*there, moved);
+                }
+                self.tasks.moved(*task, moves.len() as u64);
+            }
+            Event::TaskEnded { task, end } => self.tasks.end(*task, end),
+        }
+    }
+
+    /// Returns the most ready messages of a queue in memory.
+    pub(crate) fn window(&self, fifo: bool) -> usize {
+        if fifo { self.options.window_fifo } else { self.options.window_standard }
+    }
+
+    /// Makes a queue known.
+    pub(crate) fn install(&mut self, queue: Queue) {
+        let home = (queue.arn.region.clone(), queue.arn.account);
+        let names = self.directory.entry(home).or_default();
+        let before = names.insert(queue.arn.name.as_str().to_owned(), queue.id);
+        assert!(before.is_none(), "two queues are called {}", queue.arn);
+        let id = queue.id;
+        self.queues.insert(id, queue);
+        self.reschedule(id);
+    }
+
+    pub(crate) fn queue_mut(&mut self, id: QueueId) -> &mut Queue {
+        self.queues.get_mut(&id).unwrap_or_else(|| panic!("queue {id:?} does not exist"))
+    }
+
+    /// Finds the shared copy of the ARN that a message was moved from, or makes one if that queue is gone.
+    pub(crate) fn shared(&self, cold: &ColdMessage) -> Option<Arc<QueueArn>> {
+        let arn = cold.source.as_ref()?;
+        Some(self.find(arn).map_or_else(|| Arc::new(arn.clone()), |queue| Arc::clone(&queue.shared_arn)))
+    }
+
+    fn dead_letter(&mut self, queue: QueueId, target: QueueId, here: MessageKey, there: MessageKey, now: Timestamp) {
+        let source = self.queue_mut(queue);
+        let origin = Arc::clone(&source.shared_arn);
+        let mut message = source.take(here, now);
+        let target = self.queue_mut(target);
+        message.order = there.0;
+        message.source = Some(origin);
+        message.state = State::Ready;
+        if target.is_fifo() {
+            message.sent_at = now;
+            message.id_replaces_deduplication_id = true;
+        }
+        target.add(there, message);
+        self.last_key = there.0;
+    }
+
+    fn forget_deleted(&mut self, now: Timestamp) {
+        let rest = self.options.rest_seconds;
+        self.deleted.retain(|_, at| now < at.plus_seconds(rest));
+    }
+
+    /// Keeps a page that was read, for the decision that asked for it.
+    pub fn page_loaded(&mut self, queue: QueueId, page: PageId, list: ContentAddress, messages: Vec<ColdMessage>) {
+        let Some(entry) = self.queues.get_mut(&queue) else { return };
+        entry.cold.set_reading(page, false);
+        if entry.cold.get(page).is_some_and(|page| page.list == list) {
+            self.loaded.insert((queue, page), (list, messages));
+        }
+        self.reschedule(queue);
+    }
+
+    /// Notes that a page is being read to see what expired in it.
+    pub fn page_requested(&mut self, queue: QueueId, page: PageId) {
+        if let Some(entry) = self.queues.get_mut(&queue) {
+            entry.cold.set_reading(page, true);
+        }
+        self.reschedule(queue);
+    }
+
+    /// Forgets pages that were read; to be called when no decision waits for one.
+    pub fn forget_pages(&mut self) {
+        self.loaded.clear();
+    }
+
+    /// Returns the messages of a page if they were read and are still what the page lists.
+    pub(crate) fn loaded_page(&self, queue: &Queue, page: PageId) -> Option<&[ColdMessage]> {
+        let (list, messages) = self.loaded.get(&(queue.id, page))?;
+        (queue.cold.get(page)?.list == *list).then_some(messages.as_slice())
+    }
+
+    /// Returns the active task of a source.
+    pub(crate) fn task(&self, task: TaskId) -> Option<&crate::tasks::Task> {
+        self.tasks.get(task)
+    }
+}

@@ -1,0 +1,370 @@
+//! One queue: its messages, wherever they are, and everything that changes them.
+//!
+//!     in flight, delayed      window (ready)   cold pages           tail (waiting)
+//!     [ bounded, in memory ]  [ in memory ]    [ on disk . . . . ]  [ in memory, then paged ]
+//!                             served from the left  ------------->  sends arrive here
+//!
+//! The window holds the messages that a receive looks at. While there are cold pages or the window is full, new
+//! messages wait in the tail; the tail is written out a page at a time. So memory does not follow the backlog.
+
+pub mod cold;
+pub mod dedup;
+pub mod fairness;
+pub mod lanes;
+pub mod message;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use stanchion_types::attributes::{Counters, QueueAttributes};
+use stanchion_types::{QueueArn, Timestamp};
+
+use crate::event::ColdMessage;
+use crate::ids::{ContentAddress, MessageKey, PageId, QueueId};
+use cold::{Cold, Page};
+use dedup::{Attempts, Originals};
+use lanes::Lanes;
+use message::{Message, State};
+
+/// A queue with its messages.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(crate) id: QueueId,
+    pub(crate) arn: QueueArn,
+    /// The ARN as messages carry it that this queue sends to its dead-letter queue.
+    pub(crate) shared_arn: Arc<QueueArn>,
+    pub(crate) attributes: QueueAttributes,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created: Timestamp,
+    pub(crate) modified: Timestamp,
+    pub(crate) purged: Option<Timestamp>,
+    /// Every message in memory.
+    pub(crate) messages: HashMap<MessageKey, Message, FixedState>,
+    /// Ready messages in the order of serving.
+    pub(crate) lanes: Lanes,
+    /// Waiting messages in order; keys of messages that have gone since are skipped.
+    pub(crate) tail: VecDeque<MessageKey>,
+    /// How many messages are waiting.
+    waiting: usize,
+    pub(crate) cold: Cold,
+    /// When messages in flight, and on a standard queue delayed ones, become visible.
+    pub(crate) timers: BTreeSet<(Timestamp, MessageKey)>,
+    /// Delayed messages of a FIFO queue: all have the queue's delay, so they become visible in this order.
+    pub(crate) delay_line: BTreeSet<MessageKey>,
+    delayed: usize,
+    /// Messages in memory by the time they were sent.
+    pub(crate) by_age: BTreeSet<(Timestamp, MessageKey)>,
+    pub(crate) originals: Originals,
+    pub(crate) attempts: Attempts,
+    /// Most ready messages in memory.
+    window: usize,
+}
+
+impl Queue {
+    /// Makes an empty queue.
+    pub(crate) fn new(
+        id: QueueId,
+        arn: QueueArn,
+        attributes: QueueAttributes,
+        tags: impl IntoIterator<Item = (String, String)>,
+        now: Timestamp,
+        window: usize,
+    ) -> Self {
+        Queue {
+            id,
+            shared_arn: Arc::new(arn.clone()),
+            arn,
+            lanes: Lanes::new(attributes.fifo.is_some()),
+            attributes,
+            tags: tags.into_iter().collect(),
+            created: now,
+            modified: now,
+            purged: None,
+            messages: HashMap::with_hasher(FixedState::default()),
+            tail: VecDeque::new(),
+            waiting: 0,
+            cold: Cold::default(),
+            timers: BTreeSet::new(),
+            delay_line: BTreeSet::new(),
+            delayed: 0,
+            by_age: BTreeSet::new(),
+            originals: Originals::default(),
+            attempts: Attempts::default(),
+            window,
+        }
+    }
+
+    /// Returns the queue's id.
+    pub fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// Returns what the queue is called.
+    pub fn arn(&self) -> &QueueArn {
+        &self.arn
+    }
+
+    /// Returns the queue's attributes.
+    pub fn attributes(&self) -> &QueueAttributes {
+        &self.attributes
+    }
+
+    /// Returns the queue's tags.
+    pub fn tags(&self) -> &BTreeMap<String, String> {
+        &self.tags
+    }
+
+    /// Tells whether this is a FIFO queue.
+    pub fn is_fifo(&self) -> bool {
+        self.attributes.fifo.is_some()
+    }
+
+    /// Counts the messages by where they stand.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            visible: (self.lanes.ready() + self.waiting) as u64 + self.cold.messages(),
+            in_flight: self.lanes.in_flight() as u64,
+            delayed: self.delayed as u64,
+        }
+    }
+
+    /// Returns how many messages are in memory.
+    pub fn messages_in_memory(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Adds a message that is new here, visible unless its state says that it is delayed.
+    pub(crate) fn add(&mut self, key: MessageKey, message: Message) {
+        self.by_age.insert((message.sent_at, key));
+        let state = message.state;
+        let before = self.messages.insert(key, message);
+        assert!(before.is_none(), "message {key:?} was added twice");
+        match state {
+            State::Delayed { due } => {
+                self.delayed += 1;
+                if self.is_fifo() {
+                    self.delay_line.insert(key);
+                } else {
+                    self.timers.insert((due, key));
+                }
+            }
+            State::Ready | State::Waiting => self.arrive(key),
+            State::InFlight { .. } => unreachable!("a message does not arrive in flight"),
+        }
+    }
+
+    /// Lets a message that has become visible join the window, or the tail if there are others before it.
+    fn arrive(&mut self, key: MessageKey) {
+        let queued = !self.cold.is_empty() || self.waiting > 0 || self.lanes.ready() >= self.window;
+        if queued {
+            self.message_mut(key).state = State::Waiting;
+            self.tail.push_back(key);
+            self.waiting += 1;
+        } else {
+            self.enter_window(key);
+        }
+    }
+
+    /// Puts a visible message into the window at its place in the order.
+    fn enter_window(&mut self, key: MessageKey) {
+        let message = self.message_mut(key);
+        message.state = State::Ready;
+        let (group, order) = (message.group, message.order);
+        self.lanes.insert(group, order, key);
+    }
+
+    /// Lets waiting messages into the window while there is room and nothing cold comes first.
+    pub(crate) fn promote(&mut self) {
+        while self.waiting > 0 && self.cold.is_empty() && self.lanes.ready() < self.window {
+            let key = self.tail.pop_front().expect("waiting messages are in the tail");
+            if self.messages.get(&key).is_some_and(|message| message.state == State::Waiting) {
+                self.waiting -= 1;
+                self.enter_window(key);
+            }
+        }
+        if self.waiting == 0 {
+            self.tail.clear();
+        }
+    }
+
+    /// Takes a message out of memory, wherever it stands.
+    pub(crate) fn take(&mut self, key: MessageKey, now: Timestamp) -> Message {
+        self.withdraw(key, now);
+        let message = self.messages.remove(&key).expect("the message was just withdrawn");
+        self.by_age.remove(&(message.sent_at, key));
+        message
+    }
+
+    /// Takes a message out of the structure that its state puts it in.
+    fn withdraw(&mut self, key: MessageKey, now: Timestamp) {
+        let message = self.messages.get(&key).unwrap_or_else(|| panic!("message {key:?} is not in memory"));
+        match message.state {
+            State::Delayed { due } => {
+                self.delayed -= 1;
+                if !self.delay_line.remove(&key) {
+                    self.timers.remove(&(due, key));
+                }
+            }
+            State::Ready => self.lanes.remove(message.group, message.order),
+            State::Waiting => self.waiting -= 1,
+            State::InFlight { until } => {
+                self.timers.remove(&(until, key));
+                self.lanes.ended(message.group, message.receives.last_at, now);
+            }
+        }
+    }
+
+    /// Hands a ready message out; it stays ready if `until` is not in the future.
+    pub(crate) fn receive(&mut self, key: MessageKey, until: Timestamp, now: Timestamp) {
+        let in_flight = until > now;
+        if in_flight {
+            self.withdraw(key, now);
+        }
+        let message = self.message_mut(key);
+        message.receives.count += 1;
+        if message.receives.count == 1 {
+            message.receives.first_at = now;
+        }
+        message.receives.last_at = now;
+        if in_flight {
+            message.state = State::InFlight { until };
+            let group = message.group;
+            self.timers.insert((until, key));
+            self.lanes.started(group, now);
+        }
+    }
+
+    /// Moves the moment at which a message in flight becomes visible.
+    pub(crate) fn set_deadline(&mut self, key: MessageKey, until: Timestamp) {
+        let message = self.message_mut(key);
+        let State::InFlight { until: before } = message.state else { panic!("message {key:?} is not in flight") };
+        message.state = State::InFlight { until };
+        self.timers.remove(&(before, key));
+        self.timers.insert((until, key));
+    }
+
+    /// Makes a message visible: in flight, delayed, or visible already and moving to the back.
+    pub(crate) fn release(&mut self, key: MessageKey, order: Option<u64>, now: Timestamp) {
+        let was_in_flight = matches!(self.message(key).state, State::InFlight { .. });
+        self.withdraw(key, now);
+        if let Some(order) = order {
+            self.message_mut(key).order = order;
+        }
+        // What comes back keeps its place at the head, in front of everything cold.
+        if was_in_flight && order.is_none() {
+            self.enter_window(key);
+        } else {
+            self.arrive(key);
+        }
+    }
+
+    /// Moves messages from memory to a page.
+    pub(crate) fn chill(&mut self, id: PageId, list: ContentAddress, messages: &[ColdMessage], now: Timestamp) {
+        for message in messages {
+            self.take(message.key, now);
+        }
+        self.cold.put(id, Page::new(list, messages));
+        if self.waiting > 0 {
+            while self.tail.front().is_some_and(|key| !self.messages.contains_key(key)) {
+                self.tail.pop_front();
+            }
+        }
+    }
+
+    /// Moves the messages of a page back to memory, into the window.
+    pub(crate) fn thaw(&mut self, id: PageId, messages: Vec<(MessageKey, Message)>) {
+        self.cold.remove(id);
+        for (key, message) in messages {
+            self.by_age.insert((message.sent_at, key));
+            self.messages.insert(key, message);
+            self.enter_window(key);
+        }
+    }
+
+    /// Forgets all messages; deduplication ids stay known.
+    pub(crate) fn clear(&mut self, now: Timestamp) {
+        let (originals, purged) = (std::mem::take(&mut self.originals), Some(now));
+        let tags = std::mem::take(&mut self.tags);
+        let (arn, attributes) = (self.arn.clone(), self.attributes.clone());
+        let (created, modified) = (self.created, self.modified);
+        *self = Queue::new(self.id, arn, attributes, tags, created, self.window);
+        (self.originals, self.purged, self.modified) = (originals, purged, modified);
+    }
+
+    /// Puts a message back where a snapshot found it.
+    pub(crate) fn restore(&mut self, key: MessageKey, message: Message) {
+        let (state, group, last_at) = (message.state, message.group, message.receives.last_at);
+        match state {
+            State::Delayed { .. } => self.add(key, message),
+            State::Ready | State::Waiting => {
+                self.by_age.insert((message.sent_at, key));
+                self.messages.insert(key, message);
+                if state == State::Ready {
+                    self.enter_window(key);
+                } else {
+                    self.tail.push_back(key);
+                    self.waiting += 1;
+                }
+            }
+            State::InFlight { until } => {
+                self.by_age.insert((message.sent_at, key));
+                self.messages.insert(key, message);
+                self.timers.insert((until, key));
+                self.lanes.restore_in_flight(group, last_at);
+            }
+        }
+    }
+
+    /// Returns a message in memory.
+    pub(crate) fn message(&self, key: MessageKey) -> &Message {
+        self.messages.get(&key).unwrap_or_else(|| panic!("message {key:?} is not in memory"))
+    }
+
+    fn message_mut(&mut self, key: MessageKey) -> &mut Message {
+        self.messages.get_mut(&key).unwrap_or_else(|| panic!("message {key:?} is not in memory"))
+    }
+
+    /// Lists the first waiting messages, at most `limit`.
+    pub(crate) fn first_waiting(&self, limit: usize) -> Vec<MessageKey> {
+        let waiting = |key: &&MessageKey| self.messages.get(*key).is_some_and(|m| m.state == State::Waiting);
+        self.tail.iter().filter(waiting).take(limit).copied().collect()
+    }
+
+    /// Returns how many messages wait behind the window.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Tells whether the window takes a page more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lanes.ready() < self.window
+    }
+
+    /// Returns how many more messages the window holds than it should.
+    pub(crate) fn excess(&self) -> usize {
+        self.lanes.ready().saturating_sub(self.window)
+    }
+
+    /// Returns when a delayed message of a FIFO queue becomes visible.
+    pub(crate) fn fifo_due(&self, key: MessageKey) -> Timestamp {
+        self.message(key).sent_at.plus_seconds(self.attributes.delay_seconds)
+    }
+
+    /// Returns the next moment at which time alone changes something here.
+    pub(crate) fn next_deadline(&self) -> Timestamp {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let delay = self.delay_line.first().map(|&key| self.fifo_due(key));
+        let retention = self.attributes.retention_seconds;
+        let oldest = self.by_age.first().map(|(sent, _)| sent.plus_seconds(retention));
+        let oldest_page = self.cold.oldest().map(|(sent, _)| sent.plus_seconds(retention));
+        [timer, delay, oldest, oldest_page].into_iter().flatten().min().unwrap_or(Timestamp::NEVER)
+    }
+
+    /// Returns the earliest position of the journal that a message or page of this queue needs.
+    pub fn low_water(&self) -> Option<u64> {
+        let contents = self.messages.values().map(|message| message.content.position);
+        contents.chain(self.cold.pages().map(|(_, page)| page.low_water)).min()
+    }
+}

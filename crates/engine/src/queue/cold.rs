@@ -1,0 +1,141 @@
+//! The part of a queue that is only on disk: pages, each a list of messages in the journal.
+//!
+//!     first page | page | page | last page      served from the left
+//!        ^ the window's far end returns here        ^ the tail goes here
+//!
+//! In memory a page costs some hundred bytes, whatever it lists. A page enters or leaves memory whole, by an event
+//! that carries the list, so replay never reads one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stanchion_types::Timestamp;
+
+use crate::event::ColdMessage;
+use crate::ids::{ContentAddress, MessageKey, PageId};
+
+/// Where the first page of a queue is numbered, so that there is room on both sides.
+const MIDDLE: u64 = 1 << 48;
+
+/// What memory knows of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where its list is.
+    pub list: ContentAddress,
+    /// How many messages it lists.
+    pub count: u32,
+    /// When the oldest of them was sent.
+    pub oldest: Timestamp,
+    /// When the newest of them was sent.
+    pub newest: Timestamp,
+    /// The smallest and the largest key, if any of its messages was received before and so has receipts; no other
+    /// message can be looked for by key.
+    pub received: Option<(MessageKey, MessageKey)>,
+    /// The earliest position that it needs: of its list or of a content.
+    pub low_water: u64,
+}
+
+impl Page {
+    /// Describes a page; the list must not be empty.
+    pub fn new(list: ContentAddress, messages: &[ColdMessage]) -> Self {
+        let sent = || messages.iter().map(|message| message.sent_at);
+        let received = || messages.iter().filter(|message| message.receives.count > 0).map(|message| message.key);
+        let positions = messages.iter().map(|message| message.content.position);
+        Page {
+            list,
+            count: messages.len() as u32,
+            oldest: sent().min().expect("a page lists messages"),
+            newest: sent().max().expect("a page lists messages"),
+            received: received().min().zip(received().max()),
+            low_water: positions.min().expect("a page lists messages").min(list.position),
+        }
+    }
+}
+
+/// The pages of a queue.
+#[derive(Clone, Debug, Default)]
+pub struct Cold {
+    pages: BTreeMap<PageId, Page>,
+    by_age: BTreeSet<(Timestamp, PageId)>,
+    /// Pages that are being read to find what expired in them; they have no deadline meanwhile.
+    reading: BTreeSet<PageId>,
+    messages: u64,
+}
+
+impl Cold {
+    /// Tells whether there are no pages.
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    /// Returns the number of messages on all pages.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Returns the page to be served first.
+    pub fn first(&self) -> Option<(PageId, &Page)> {
+        self.pages.first_key_value().map(|(&id, page)| (id, page))
+    }
+
+    /// Returns a page.
+    pub fn get(&self, id: PageId) -> Option<&Page> {
+        self.pages.get(&id)
+    }
+
+    /// Lists all pages in order.
+    pub fn pages(&self) -> impl Iterator<Item = (PageId, &Page)> {
+        self.pages.iter().map(|(&id, page)| (id, page))
+    }
+
+    /// Returns the number for a page before all others.
+    pub fn before(&self) -> PageId {
+        self.pages.first_key_value().map_or(PageId(MIDDLE), |(id, _)| PageId(id.0 - 1))
+    }
+
+    /// Returns the number for a page after all others.
+    pub fn after(&self) -> PageId {
+        self.pages.last_key_value().map_or(PageId(MIDDLE), |(id, _)| PageId(id.0 + 1))
+    }
+
+    /// Adds a page, or replaces it.
+    pub fn put(&mut self, id: PageId, page: Page) {
+        self.remove(id);
+        self.by_age.insert((page.oldest, id));
+        self.messages += u64::from(page.count);
+        self.pages.insert(id, page);
+    }
+
+    /// Removes a page if it is there.
+    pub fn remove(&mut self, id: PageId) {
+        self.reading.remove(&id);
+        if let Some(page) = self.pages.remove(&id) {
+            self.by_age.remove(&(page.oldest, id));
+            self.messages -= u64::from(page.count);
+        }
+    }
+
+    /// Removes all pages.
+    pub fn clear(&mut self) {
+        *self = Cold::default();
+    }
+
+    /// Lists the pages on which a received message with this key could be.
+    pub fn holding(&self, key: MessageKey) -> impl Iterator<Item = PageId> + '_ {
+        let holds = move |page: &Page| page.received.is_some_and(|(low, high)| (low..=high).contains(&key));
+        self.pages.iter().filter(move |(_, page)| holds(page)).map(|(&id, _)| id)
+    }
+
+    /// Returns the page with the oldest message among those that are not being read.
+    pub fn oldest(&self) -> Option<(Timestamp, PageId)> {
+        self.by_age.iter().find(|(_, id)| !self.reading.contains(id)).copied()
+    }
+
+    /// Notes that a page is being read, or no longer.
+    pub fn set_reading(&mut self, id: PageId, reading: bool) {
+        if reading && self.pages.contains_key(&id) {
+            self.reading.insert(id);
+        } else {
+            self.reading.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The whole state as bytes, so that replay can start there.
+//!
+//! A snapshot lists what is in memory and where the pages are, so its size follows memory and not the backlog. It
+//! is written in a fixed order: the same state gives the same bytes.
+
+use stanchion_types::Timestamp;
+
+use crate::engine::{Engine, Options};
+use crate::event::codec::{
+    Damage, Get, Put, get_address, get_attributes, get_cold, get_deduplication, get_task_end, put_address,
+    put_attributes, put_cold, put_deduplication, put_task_end,
+};
+use crate::ids::{DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, TaskId};
+use crate::queue::Queue;
+use crate::queue::cold::Page;
+use crate::queue::dedup::{Attempt, Original};
+use crate::queue::message::{Message, State};
+use crate::tasks::Task;
+
+/// Version of the snapshot's format, its first byte.
+const VERSION: u8 = 1;
+
+impl Engine {
+    /// Writes the state.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.u8(VERSION);
+        out.u64(self.last_queue);
+        out.u64(self.last_key);
+        out.time(self.clock);
+        out.u64(self.deleted.len() as u64);
+        for (arn, at) in &self.deleted {
+            out.arn(arn);
+            out.time(*at);
+        }
+        let mut queues: Vec<&Queue> = self.queues.values().collect();
+        queues.sort_unstable_by_key(|queue| queue.id);
+        out.u64(queues.len() as u64);
+        for queue in queues {
+            put_queue(queue, &mut out);
+        }
+        let tasks: Vec<(TaskId, &Task)> = self.tasks.iter().collect();
+        out.list(&tasks, |out, (id, task)| put_task(*id, task, out));
+        out
+    }
+
+    /// Reads a state that [`Engine::snapshot`] wrote.
+    pub fn restore(options: Options, bytes: &[u8]) -> Result<Engine, Damage> {
+        let mut input = Get::new(bytes);
+        if input.u8("snapshot version")? != VERSION {
+            return Err(input.damage("snapshot version"));
+        }
+        let mut engine = Engine::new(options);
+        engine.last_queue = input.u64("last queue")?;
+        engine.last_key = input.u64("last key")?;
+        engine.clock = input.time()?;
+        engine.deleted = input.list(|input| Ok((input.arn()?, input.time()?)))?.into_iter().collect();
+        for _ in 0..input.length()? {
+            let queue = get_queue(&engine, &mut input)?;
+            engine.install(queue);
+        }
+        for (id, task) in input.list(get_task)? {
+            engine.tasks.restore(id, task);
+        }
+        if !input.is_empty() {
+            return Err(input.damage("end of snapshot"));
+        }
+        Ok(engine)
+    }
+}
+
+fn put_queue(queue: &Queue, out: &mut Vec<u8>) {
+    out.u64(queue.id.0);
+    out.arn(&queue.arn);
+    put_attributes(&queue.attributes, out);
+    let tags: Vec<(String, String)> = queue.tags.clone().into_iter().collect();
+    out.pairs(&tags);
+    out.time(queue.created);
+    out.time(queue.modified);
+    out.option(queue.purged.as_ref(), |out, at| out.time(*at));
+    let mut messages: Vec<(MessageKey, &Message)> = queue.messages.iter().map(|(key, m)| (*key, m)).collect();
+    // Waiting messages return to the tail in this order.
+    messages.sort_unstable_by_key(|(_, message)| message.order);
+    out.list(&messages, |out, (key, message)| {
+        put_cold(out, &message.chill(*key));
+        match message.state {
+            State::Ready => out.u8(0),
+            State::Waiting => out.u8(1),
+            State::Delayed { due } => {
+                out.u8(2);
+                out.time(due);
+            }
+            State::InFlight { until } => {
+                out.u8(3);
+                out.time(until);
+            }
+        }
+    });
+    let pages: Vec<(PageId, &Page)> = queue.cold.pages().collect();
+    out.list(&pages, |out, (id, page)| {
+        out.u64(id.0);
+        put_address(out, page.list);
+        out.u64(u64::from(page.count));
+        out.time(page.oldest);
+        out.time(page.newest);
+        out.option(page.received.as_ref(), |out, (low, high)| out.keys(&[*low, *high]));
+        out.u64(page.low_water);
+    });
+    let originals: Vec<_> = queue.originals.iter().collect();
+    out.list(&originals, |out, (key, original)| {
+        put_deduplication(out, key);
+        out.time(original.accepted_at);
+        out.id(&original.id);
+        out.u64(original.key.0);
+    });
+    let attempts: Vec<_> = queue.attempts.iter().collect();
+    out.list(&attempts, |out, (id, attempt)| {
+        out.fixed128(id.0);
+        out.time(attempt.at);
+        out.time(attempt.until);
+        out.list(&attempt.messages, |out, (key, count)| {
+            out.u64(key.0);
+            out.u64(u64::from(*count));
+        });
+    });
+    let noisy: Vec<GroupKey> = queue.lanes.noisy().collect();
+    out.list(&noisy, |out, group| {
+        out.fixed64(group.0);
+        out.time(queue.lanes.idle_since(*group));
+    });
+}
+
+fn get_queue(engine: &Engine, input: &mut Get<'_>) -> Result<Queue, Damage> {
+    let id = QueueId(input.u64("queue")?);
+    let (arn, attributes, tags) = (input.arn()?, get_attributes(input)?, input.pairs()?);
+    let (created, modified, purged) = (input.time()?, input.time()?, input.option(Get::time)?);
+    if engine.find(&arn).is_some() || engine.queue(id).is_some() {
+        return Err(input.damage("queue listed twice"));
+    }
+    let window = engine.window(attributes.fifo.is_some());
+    let mut queue = Queue::new(id, arn, attributes, tags, created, window);
+    (queue.modified, queue.purged) = (modified, purged);
+    let messages = input.list(|input| Ok((get_cold(input)?, get_state(input)?)))?;
+    for page in input.list(get_page)? {
+        queue.cold.put(page.0, page.1);
+    }
+    for (cold, state) in messages {
+        if queue.messages.contains_key(&cold.key) {
+            return Err(input.damage("message listed twice"));
+        }
+        let message = Message { state, ..Message::warm(&cold, engine.shared(&cold)) };
+        queue.restore(cold.key, message);
+    }
+    for (key, original) in input.list(|input| {
+        let key = get_deduplication(input)?;
+        let (accepted_at, id, message) = (input.time()?, input.id()?, MessageKey(input.u64("key")?));
+        Ok((key, Original { accepted_at, id, key: message }))
+    })? {
+        queue.originals.insert(key, original);
+    }
+    for (id, attempt) in input.list(|input| {
+        let (id, at, until) = (DeduplicationHash(input.fixed128()?), input.time()?, input.time()?);
+        let messages = input.list(|input| Ok((MessageKey(input.u64("key")?), input.u32("receive count")?)))?;
+        Ok((id, Attempt { at, until, messages }))
+    })? {
+        queue.attempts.insert(id, attempt);
+    }
+    for (group, idle_since) in input.list(|input| Ok((GroupKey(input.fixed64()?), input.time()?)))? {
+        queue.lanes.restore_noisy(group, idle_since);
+    }
+    Ok(queue)
+}
+
+fn get_state(input: &mut Get<'_>) -> Result<State, Damage> {
+    match input.u8("state of message")? {
+        0 => Ok(State::Ready),
+        1 => Ok(State::Waiting),
+        2 => Ok(State::Delayed { due: input.time()? }),
+        3 => Ok(State::InFlight { until: input.time()? }),
+        _ => Err(input.damage("state of message")),
+    }
+}
+
+fn get_page(input: &mut Get<'_>) -> Result<(PageId, Page), Damage> {
+    let id = PageId(input.u64("page")?);
+    let (list, count) = (get_address(input)?, input.u32("messages on page")?);
+    let (oldest, newest): (Timestamp, Timestamp) = (input.time()?, input.time()?);
+    let received = input.option(Get::keys)?;
+    let received = match received.as_deref() {
+        None => None,
+        Some(&[low, high]) => Some((low, high)),
+        Some(_) => return Err(input.damage("keys of page")),
+    };
+    Ok((id, Page { list, count, oldest, newest, received, low_water: input.u64("low water")? }))
+}
+
+fn put_task(id: TaskId, task: &Task, out: &mut Vec<u8>) {
+    out.fixed128(id.0);
+    out.u64(task.number);
+    out.u64(task.source.0);
+    out.arn(&task.source_arn);
+    out.option(task.destination.as_ref(), |out, arn| out.arn(arn));
+    out.option(task.rate.as_ref(), |out, rate| out.u64(u64::from(*rate)));
+    out.u64(task.to_move);
+    out.u64(task.moved);
+    out.time(task.started);
+    out.option(task.end.as_ref(), |out, end| put_task_end(end, out));
+}
+
+fn get_task(input: &mut Get<'_>) -> Result<(TaskId, Task), Damage> {
+    let id = TaskId(input.fixed128()?);
+    let task = Task {
+        number: input.u64("number of task")?,
+        source: QueueId(input.u64("queue")?),
+        source_arn: input.arn()?,
+        destination: input.option(Get::arn)?,
+        rate: input.option(|input| input.u32("rate"))?,
+        to_move: input.u64("messages to move")?,
+        moved: input.u64("messages moved")?,
+        started: input.time()?,
+        end: input.option(get_task_end)?,
+    };
+    Ok((id, task))
+}

@@ -1,0 +1,338 @@
+//! The turn of a shard: time first, then the input, then everybody whom that concerns.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use stanchion_engine::command::{Command, Receive, Reply};
+use stanchion_engine::event::Event;
+use stanchion_engine::event::codec;
+use stanchion_engine::ids::{Entropy, QueueId};
+use stanchion_engine::{At, Decision, Due, Engine, PageWish, Purpose, Queue};
+use stanchion_types::{Error, QueueArn, Timestamp};
+
+use crate::gate::Gate;
+use crate::plan::{Job, Reads};
+use crate::waiters::Waiters;
+use crate::{Input, Output, ReadId, Record, Ticket};
+
+/// Bytes that a shard cannot read: of a snapshot or of a record.
+pub use stanchion_engine::event::codec::Damage;
+
+/// Settings of a shard.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Settings of the engine.
+    pub engine: stanchion_engine::Options,
+    /// Chance for what time causes; another number at every start.
+    pub seed: u128,
+}
+
+/// A shard.
+#[derive(Debug)]
+pub struct Shard {
+    engine: Engine,
+    /// The clock of the last turn; it never goes back.
+    now: Timestamp,
+    /// Last position handed out.
+    tail: u64,
+    gate: Gate,
+    waiters: Waiters,
+    reads: Reads,
+    outputs: VecDeque<Output>,
+    turn: Turn,
+    /// Chance for what time causes.
+    seed: Entropy,
+    draws: u64,
+    draining: bool,
+}
+
+/// What a turn has brought so far.
+#[derive(Debug, Default)]
+struct Turn {
+    payload: Vec<u8>,
+    count: u32,
+    replies: Vec<(Ticket, Reply)>,
+}
+
+impl Shard {
+    /// Makes a shard without history.
+    pub fn new(options: Options) -> Shard {
+        let engine = Engine::new(options.engine);
+        Shard::with(engine, 0, options.seed)
+    }
+
+    /// Makes a shard from what [`Shard::snapshot`] wrote. Records after it are to be replayed.
+    pub fn restore(options: Options, snapshot: &[u8]) -> Result<Shard, Damage> {
+        let Some((position, state)) = snapshot.split_first_chunk::<8>() else {
+            return Err(Damage { what: "position of snapshot", left: snapshot.len() });
+        };
+        let engine = Engine::restore(options.engine, state)?;
+        Ok(Shard::with(engine, u64::from_le_bytes(*position), options.seed))
+    }
+
+    fn with(engine: Engine, tail: u64, seed: u128) -> Shard {
+        Shard {
+            now: engine.clock(),
+            engine,
+            tail,
+            gate: Gate::new(tail),
+            waiters: Waiters::default(),
+            reads: Reads::default(),
+            outputs: VecDeque::new(),
+            turn: Turn::default(),
+            seed: Entropy(seed),
+            draws: 0,
+            draining: false,
+        }
+    }
+
+    /// Lets a durable record of the past happen again. Records come in order, before the first input.
+    pub fn replay(&mut self, record: &Record) -> Result<(), Damage> {
+        assert_eq!(record.position, self.tail + 1, "records are replayed in order");
+        let at = At { position: record.position, clock: record.clock };
+        let engine = &mut self.engine;
+        codec::decode(&record.payload, |event, span| {
+            engine.apply(at, &event, span);
+            Ok::<(), Damage>(())
+        })?;
+        self.tail = record.position;
+        self.now = self.now.max(record.clock);
+        self.gate = Gate::new(self.tail);
+        Ok(())
+    }
+
+    /// Writes the state, with the position up to which it includes the journal. It may be saved once that position
+    /// is durable.
+    pub fn snapshot(&self) -> (u64, Vec<u8>) {
+        let mut bytes = self.tail.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.engine.snapshot());
+        (self.tail, bytes)
+    }
+
+    /// Returns the first position that any message still needs; with a snapshot saved, records below it and covered
+    /// by the snapshot can be trimmed.
+    pub fn low_water(&self) -> u64 {
+        self.engine.low_water().unwrap_or(self.tail + 1)
+    }
+
+    /// Returns the last position handed out.
+    pub fn tail(&self) -> u64 {
+        self.tail
+    }
+
+    /// Returns the position up to which this shard knows its journal to be durable.
+    pub fn durable(&self) -> u64 {
+        self.gate.durable()
+    }
+
+    /// Finds a queue by its ARN.
+    pub fn find(&self, arn: &QueueArn) -> Option<&Queue> {
+        self.engine.find(arn)
+    }
+
+    /// Returns the engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Takes the next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when [`Input::Tick`] is due, if ever.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let next = self.engine.next_deadline().min(self.waiters.next_deadline());
+        (next != Timestamp::NEVER).then_some(next)
+    }
+
+    /// Handles an input at a moment; a clock that went back counts as standing still.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.now = self.now.max(now);
+        if let Input::Durable(position) = input {
+            assert!(position <= self.tail, "durable {position} is past the tail {}", self.tail);
+            return self.gate.open(position, &mut self.outputs);
+        }
+        self.advance();
+        match input {
+            Input::Command { ticket, command, entropy } => self.decide(Job { ticket, command, entropy }),
+            Input::Loaded { read, bytes } => self.loaded(read, bytes),
+            Input::Cancel(ticket) => {
+                self.waiters.remove(ticket);
+                self.reads.cancel_receive(ticket);
+            }
+            Input::Drain => {
+                self.draining = true;
+                self.dismiss(Timestamp::NEVER);
+            }
+            Input::Tick | Input::Durable(_) => {}
+        }
+        self.settle();
+        self.dismiss(self.now);
+        self.end_turn();
+    }
+
+    /// Lets everything happen that time has caused.
+    fn advance(&mut self) {
+        loop {
+            self.draws += 1;
+            let entropy = Entropy(self.seed.draw(self.draws));
+            match self.engine.due(self.now, entropy) {
+                Due::Nothing => return,
+                Due::Events(events) => self.apply(&events),
+                Due::Load(wish) => {
+                    if wish.purpose == Purpose::Look {
+                        self.engine.page_requested(wish.queue, wish.page);
+                    }
+                    self.read(wish, None);
+                }
+            }
+        }
+    }
+
+    /// Decides a command, as often as it takes.
+    fn decide(&mut self, job: Job) {
+        loop {
+            match self.engine.decide(&job.command, self.now, job.entropy) {
+                Decision::Commit { events, reply } => {
+                    self.apply(&events);
+                    // Dead letters were all there was so far.
+                    if is_empty_receive(&reply) && !events.is_empty() {
+                        continue;
+                    }
+                    return self.turn.replies.push((job.ticket, reply));
+                }
+                Decision::Reject(error) => return self.turn.replies.push((job.ticket, Reply::Refused(error))),
+                Decision::Load(wish) => return self.read(wish, Some(job)),
+                Decision::Nothing => {
+                    let Command::Receive(receive) = job.command else { unreachable!("only a receive finds nothing") };
+                    return self.park(job.ticket, receive);
+                }
+            }
+        }
+    }
+
+    /// Lets a receive wait, or answers it if it does not want to.
+    fn park(&mut self, ticket: Ticket, receive: Receive) {
+        let queue = self.engine.queue(receive.queue).expect("the queue was just looked at");
+        let wait = receive.wait_seconds.unwrap_or(queue.attributes().wait_seconds);
+        if wait == 0 || self.draining {
+            return self.turn.replies.push((ticket, Reply::Received(Vec::new())));
+        }
+        self.waiters.park(ticket, receive, self.now.plus_seconds(wait));
+    }
+
+    /// Keeps memory within bounds and serves those who wait, until nothing changes any more.
+    fn settle(&mut self) {
+        loop {
+            self.advance();
+            let changed = self.engine.take_changed();
+            if changed.is_empty() {
+                break;
+            }
+            for queue in changed {
+                while let Some(event) = self.engine.overflow(queue) {
+                    self.apply(&[event]);
+                }
+                self.serve(queue);
+                if let Some(wish) = self.engine.prefetch(queue) {
+                    self.read(wish, None);
+                }
+            }
+        }
+        if self.reads.is_empty() {
+            self.engine.forget_pages();
+        }
+    }
+
+    /// Serves the receives that wait at a queue, the longest first, until one finds nothing.
+    fn serve(&mut self, queue: QueueId) {
+        while let Some((ticket, receive)) = self.waiters.first(queue) {
+            let command = Command::Receive(receive.clone());
+            let reply = match self.engine.decide(&command, self.now, self.seed) {
+                Decision::Commit { events, reply } => {
+                    self.apply(&events);
+                    if is_empty_receive(&reply) {
+                        continue;
+                    }
+                    reply
+                }
+                Decision::Reject(error) => Reply::Refused(error),
+                Decision::Load(wish) => return self.read(wish, None),
+                Decision::Nothing => return,
+            };
+            self.waiters.remove(ticket);
+            self.turn.replies.push((ticket, reply));
+        }
+    }
+
+    /// Answers the receives whose time is over.
+    fn dismiss(&mut self, now: Timestamp) {
+        while let Some(ticket) = self.waiters.take_expired(now) {
+            self.turn.replies.push((ticket, Reply::Received(Vec::new())));
+        }
+    }
+
+    fn read(&mut self, wish: PageWish, job: Option<Job>) {
+        if let Some(id) = self.reads.add(wish, job) {
+            self.outputs.push_back(Output::Read(id, wish.list));
+        }
+    }
+
+    fn loaded(&mut self, id: ReadId, bytes: Option<Bytes>) {
+        let Some(read) = self.reads.take(id) else { return };
+        let PageWish { queue, page, list, purpose } = read.wish;
+        let messages = bytes.and_then(|bytes| codec::decode_page(&bytes).ok());
+        let Some(messages) = messages else {
+            for job in read.jobs {
+                let error = Error::internal("A part of the queue could not be read.");
+                self.turn.replies.push((job.ticket, Reply::Refused(error)));
+            }
+            return;
+        };
+        self.engine.page_loaded(queue, page, list, messages);
+        if purpose == Purpose::Thaw
+            && let Some(event) = self.engine.thaw(queue, page)
+        {
+            self.apply(&[event]);
+        }
+        for job in read.jobs {
+            self.decide(job);
+        }
+    }
+
+    fn apply(&mut self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let at = At { position: self.tail + 1, clock: self.now };
+        if self.turn.payload.is_empty() {
+            self.turn.payload.push(codec::VERSION);
+        }
+        for event in events {
+            let span = codec::encode(event, &mut self.turn.payload);
+            self.engine.apply(at, event, span);
+            self.turn.count += 1;
+        }
+    }
+
+    /// Hands the turn's events to the journal and its replies to the gate.
+    fn end_turn(&mut self) {
+        let Turn { payload, count, replies } = std::mem::take(&mut self.turn);
+        if count > 0 {
+            self.tail += 1;
+            let record = Record { position: self.tail, clock: self.now, count, payload: Bytes::from(payload) };
+            self.outputs.push_back(Output::Append(record));
+        }
+        for (ticket, reply) in replies {
+            self.gate.hold(self.tail, ticket, reply, &mut self.outputs);
+        }
+    }
+}
+
+fn is_empty_receive(reply: &Reply) -> bool {
+    matches!(reply, Reply::Received(deliveries) if deliveries.is_empty())
+}
+
+#[cfg(test)]
+mod tests;
