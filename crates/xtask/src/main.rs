@@ -1,3 +1,61 @@
-//! Chores.
+//! The project's chores: everything longer than a line that a person or a build machine runs.
+//!
+//! Deliberately knows nothing of the product's crates: it builds the binary and talks to it from
+//! outside, as a user would. It uses the standard library only, so that it is built in a second.
+//!
+//! Start reading at [`steps`] for what a test run consists of, and at [`clients`] for the suites
+//! that drive the server with unmodified client libraries.
 
-fn main() {}
+mod arguments;
+mod clients;
+mod process;
+mod server;
+mod steps;
+mod suites;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND [OPTIONS]
+
+Commands:
+  test     Everything that checks the project; installs what it needs where it can
+             --fast         leave the client suites out
+             --step NAME    only this step (may be repeated)
+             --list         print the steps
+  ci       What the build machine runs: `test` with every toolchain required
+  clients  Only the suites that drive the server with unmodified client libraries
+             --only NAME    only this suite (may be repeated)
+             --endpoint URL drive a server that is already running
+             --require-all  a missing toolchain is an error (also with CI=true)
+             --list         print the suites
+";
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            eprintln!("{message}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let passed = match arguments.command {
+        Command::Help => {
+            print!("{USAGE}");
+            Ok(true)
+        }
+        Command::Test => steps::run(&arguments),
+        Command::Clients => clients::run(&arguments),
+    };
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line.
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Prints the usage.
+    Help,
+    /// Runs the steps of the test command.
+    Test,
+    /// Runs the client suites.
+    Clients,
+}
+
+/// The command line, checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    /// What to do.
+    pub(crate) command: Command,
+    /// Leaves the client suites out of the test command.
+    pub(crate) fast: bool,
+    /// Prints the names instead of running anything.
+    pub(crate) list: bool,
+    /// A missing toolchain is an error instead of a remark.
+    pub(crate) require_all: bool,
+    /// The steps or suites to run; empty means all.
+    pub(crate) only: Vec<String>,
+    /// A server that is already running.
+    pub(crate) endpoint: Option<String>,
+}
+
+impl Arguments {
+    /// This function reads the words after the program's name, and `CI` from the environment.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user, when a word is not known or lacks its value.
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let on_build_machine = std::env::var("CI").is_ok_and(|value| value == "true");
+        Self::parse_with(words, on_build_machine)
+    }
+
+    fn parse_with(mut words: impl Iterator<Item = String>, on_build_machine: bool) -> Result<Self, String> {
+        let name = words.next().unwrap_or_else(|| "help".to_owned());
+        let command = match name.as_str() {
+            "help" | "--help" | "-h" => Command::Help,
+            "test" | "ci" => Command::Test,
+            "clients" => Command::Clients,
+            other => return Err(format!("unknown command `{other}`")),
+        };
+        let mut arguments = Self {
+            command,
+            fast: false,
+            list: false,
+            require_all: on_build_machine || name == "ci",
+            only: Vec::new(),
+            endpoint: None,
+        };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--fast" => arguments.fast = true,
+                "--list" => arguments.list = true,
+                "--require-all" => arguments.require_all = true,
+                "--only" | "--step" => arguments.only.push(value(&word, &mut words)?),
+                "--endpoint" => arguments.endpoint = Some(value(&word, &mut words)?),
+                "--help" | "-h" => arguments.command = Command::Help,
+                other => return Err(format!("unknown option `{other}`")),
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// This function tells whether a step or suite was asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    /// This function refuses names that are none of `known`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the stranger and lists the known ones.
+    pub(crate) fn check_names(&self, known: &[&str]) -> Result<(), String> {
+        match self.only.iter().find(|only| !known.contains(&only.as_str())) {
+            None => Ok(()),
+            Some(stranger) => Err(format!("there is no `{stranger}`; the names are: {}", known.join(", "))),
+        }
+    }
+}
+
+fn value(option: &str, words: &mut impl Iterator<Item = String>) -> Result<String, String> {
+    words.next().ok_or_else(|| format!("`{option}` needs a value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, String> {
+        Arguments::parse_with(line.split_whitespace().map(str::to_owned), false)
+    }
+
+    #[test]
+    fn options_are_read_into_their_fields() {
+        let arguments = parse("clients --only go --only rust --endpoint http://127.0.0.1:1");
+        let arguments = arguments.expect("a valid line");
+        assert_eq!(arguments.command, Command::Clients);
+        assert_eq!(arguments.only, ["go", "rust"]);
+        assert_eq!(arguments.endpoint.as_deref(), Some("http://127.0.0.1:1"));
+        assert!(!arguments.require_all);
+    }
+
+    #[test]
+    fn the_build_machine_requires_every_toolchain() {
+        assert!(parse("ci").expect("a valid line").require_all);
+    }
+
+    #[test]
+    fn unknown_words_and_missing_values_are_named() {
+        assert!(parse("fly").unwrap_err().contains("fly"));
+        assert!(parse("test --quick").unwrap_err().contains("--quick"));
+        assert!(parse("clients --only").unwrap_err().contains("--only"));
+    }
+
+    #[test]
+    fn unknown_names_are_refused() {
+        let arguments = parse("clients --only perl").expect("a valid line");
+        let message = arguments.check_names(&["go", "rust"]).expect_err("no such suite");
+        assert!(message.contains("perl") && message.contains("go, rust"));
+        assert!(parse("clients").expect("a valid line").wants("go"));
+    }
+}
