@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stanchion_journal::{Fault, Journal, ShardId};
@@ -52,7 +51,6 @@ pub struct Broker {
     pub(crate) admission: Admission,
     /// Held by whoever reads a queue's policy or tags in order to change them.
     pub(crate) edits: Mutex<()>,
-    draining: AtomicBool,
     failed: watch::Sender<Option<Failure>>,
 }
 
@@ -116,7 +114,6 @@ impl Broker {
             sealer: Sealer::new(secret),
             admission: Admission::new(options.unsynced_bytes_max, options.throttle_after),
             edits: Mutex::new(()),
-            draining: AtomicBool::new(false),
             failed,
         })
     }
@@ -163,13 +160,8 @@ impl Broker {
         &self.drivers
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
     /// Answers every long poll now, empty-handed, and lets no new one wait. The first step of a graceful stop.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
         for driver in &self.drivers {
             driver.tell(Input::Drain);
         }

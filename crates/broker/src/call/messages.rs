@@ -78,8 +78,7 @@ impl Broker {
             queue: queue.id,
             max_messages: request.max_messages as usize,
             visibility_seconds: request.visibility_seconds,
-            // A server that is about to stop starts no wait that it would have to break off.
-            wait_seconds: if self.is_draining() { Some(0) } else { request.wait_seconds },
+            wait_seconds: request.wait_seconds,
             // Standard queues ignore the attempt id; the service does not complain.
             attempt: request.attempt_id.as_deref().filter(|_| fifo).map(digests::id_hash),
         });

@@ -1,0 +1,136 @@
+//! One request of the API.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use stanchion_broker::{Broker, Caller};
+use stanchion_types::{Code, Error, RequestId};
+use stanchion_wire::{Head, Origin, Reply};
+
+use crate::body::{self, BodyError};
+use crate::options::Options;
+use crate::request_id;
+
+/// Where probes ask. No queue URL has this path: accounts are digits.
+const HEALTH: &str = "/_stanchion/health";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
+/// What the edge answers requests with.
+pub struct Edge {
+    /// The queues.
+    pub broker: Arc<Broker>,
+    /// Who an unsigned request comes from.
+    pub caller: Caller,
+    /// Base of queue URLs; without it, the host that the client called.
+    pub origin: Option<Origin>,
+    /// Limits.
+    pub options: Options,
+}
+
+/// An answer, or the reason to close the connection without one.
+pub(crate) type Answer = Result<Response<Full<Bytes>>, BodyError>;
+
+impl Edge {
+    /// Answers one request.
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Answer {
+        let id = request_id::new();
+        let (parts, incoming) = request.into_parts();
+        if parts.uri.path() == HEALTH {
+            return Ok(self.health(&parts.method, &id));
+        }
+        let head = head(&parts);
+        let protocol = match stanchion_wire::detect(&head) {
+            Ok(protocol) => protocol,
+            Err(refusal) => return Ok(response(refusal.reply(&id), &id)),
+        };
+        let limits = &self.options;
+        let body = match body::read(incoming, limits.body_bytes_max, limits.body_timeout).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => {
+                let text = format!("Request bodies cannot be longer than {} bytes.", limits.body_bytes_max);
+                let error = Error::new(Code::RequestTooLarge, text);
+                let mut response = response(stanchion_wire::encode_error(Some(protocol), &error, &id), &id);
+                // What is left of the body is not read, so nothing can follow on this connection.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                return Ok(response);
+            }
+            Err(error) => return Err(error),
+        };
+        let reply = match stanchion_wire::decode(&head, &body) {
+            Ok(envelope) => {
+                drop(body);
+                let action = envelope.action;
+                match self.broker.call(&self.caller, envelope).await {
+                    Ok(answer) => {
+                        tracing::debug!(request = %id, action = action.name(), "done");
+                        stanchion_wire::encode(protocol, action, &answer, &self.origin(&parts.headers), &id)
+                    }
+                    Err(error) => {
+                        tracing::debug!(request = %id, action = action.name(), %error, "refused");
+                        stanchion_wire::encode_error(Some(protocol), &error, &id)
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!(request = %id, %error, "not understood");
+                stanchion_wire::encode_error(Some(protocol), &error, &id)
+            }
+        };
+        Ok(response(reply, &id))
+    }
+
+    /// Returns the base of the queue URLs in an answer.
+    fn origin(&self, headers: &HeaderMap) -> Origin {
+        match (&self.origin, text(headers, &HOST)) {
+            (Some(origin), _) => origin.clone(),
+            (None, Some(host)) => Origin::new(&format!("http://{host}")),
+            // HTTP/1.0 knows clients that name no host; such a client finds the server by itself.
+            (None, None) => Origin::new("http://localhost"),
+        }
+    }
+
+    fn health(&self, method: &Method, id: &RequestId) -> Response<Full<Bytes>> {
+        let (status, text) = match (method, self.broker.is_serving()) {
+            (&Method::GET | &Method::HEAD, true) => (200, "ok\n"),
+            (&Method::GET | &Method::HEAD, false) => (503, "failed: the log says why\n"),
+            _ => (405, "ask with GET\n"),
+        };
+        response(Reply { status, content_type: "text/plain", query_error: None, body: text.into() }, id)
+    }
+}
+
+fn head(parts: &Parts) -> Head<'_> {
+    Head {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query(),
+        content_type: text(&parts.headers, &CONTENT_TYPE),
+        target: text(&parts.headers, &TARGET),
+        trace_header: text(&parts.headers, &TRACE_ID),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn response(reply: Reply, id: &RequestId) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() = StatusCode::from_u16(reply.status).expect("the wire crate's statuses are of HTTP");
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    headers.insert(REQUEST_ID, HeaderValue::from_str(&id.to_string()).expect("a UUID is visible ASCII"));
+    if let Some(value) = reply.query_error {
+        headers.insert(QUERY_ERROR, HeaderValue::from_str(&value).expect("error codes are visible ASCII"));
+    }
+    response
+}

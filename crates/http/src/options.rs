@@ -1,0 +1,29 @@
+//! Limits of the edge.
+
+use std::time::Duration;
+
+/// What the edge lets a client do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most connections at once, 1 or more; one more is answered with 503 and closed. Default 20,000.
+    pub connections_max: usize,
+    /// Largest request body in bytes. A message of 1 MiB can take several on the wire: escapes, percent-encoding.
+    /// A body that says it is larger is refused before it is read. Default 8 MiB.
+    pub body_bytes_max: usize,
+    /// How long a connection may be idle between requests, and how long the head of a request may take.
+    /// Default 120 seconds, beyond what clients keep idle connections for.
+    pub idle_timeout: Duration,
+    /// How long the body of a request may take. Default 60 seconds.
+    pub body_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            connections_max: 20_000,
+            body_bytes_max: 8 << 20,
+            idle_timeout: Duration::from_secs(120),
+            body_timeout: Duration::from_secs(60),
+        }
+    }
+}
