@@ -7,7 +7,7 @@ use crate::choices;
 use crate::detect::{Head, Protocol, detect};
 use crate::fields::json::Document;
 use crate::fields::query::Form;
-use crate::fields::{Fields, Name, json, query};
+use crate::fields::{Fields, Name, json};
 use crate::locator;
 use crate::op::{self, Address};
 
@@ -38,8 +38,15 @@ fn decode_json(head: &Head, body: &[u8]) -> Result<Envelope, Error> {
     let name = target.strip_prefix(TARGET_PREFIX).unwrap_or(target);
     let known = target.strip_prefix(TARGET_PREFIX).and_then(Action::from_name);
     let action = known.ok_or_else(|| not_valid(Code::UnknownOperation, name))?;
-    let document = Document::parse(body)?;
-    let fields: json::JsonFields = document.members();
+    let repaired;
+    let document = match Document::parse(body) {
+        Ok(document) => document,
+        Err(error) => {
+            repaired = json::without_unpaired_surrogates(body).ok_or(error)?;
+            Document::parse(&repaired)?
+        }
+    };
+    let fields = document.members();
     // The path says nothing: some clients post to the URL of the queue, others to the endpoint.
     let queue = match op::address(action) {
         Address::Url => {
@@ -55,7 +62,7 @@ fn decode_json(head: &Head, body: &[u8]) -> Result<Envelope, Error> {
 fn decode_query(head: &Head, body: &[u8]) -> Result<Envelope, Error> {
     let url_parameters = head.query.unwrap_or_default().as_bytes();
     let form = Form::parse([url_parameters, if head.method == "GET" { &[] } else { body }])?;
-    let fields: query::QueryFields = form.members();
+    let fields = form.members();
     let name = fields.text(ACTION)?.filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Error::new(Code::MissingAction, "The request must contain the parameter Action."))?;
     if let Some(version) = fields.text(VERSION)?.filter(|version| *version != choices::VERSION) {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use data_encoding::BASE64;
+use memchr::memchr;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use stanchion_types::{Code, Error};
 
@@ -61,6 +62,36 @@ impl<'j> Document<'j> {
     pub(crate) fn members(&self) -> JsonFields<'_> {
         JsonFields { members: &self.nodes[1..] }
     }
+}
+
+/// Returns the body with every unpaired surrogate escape turned into `\ufffe`, `None` if it has no such escape.
+///
+/// JSON's grammar admits them and no text in memory can hold them. U+FFFE is as illegal as they are, so the rule on
+/// characters refuses the member, in the service's words, instead of the parser the whole request.
+pub(crate) fn without_unpaired_surrogates(body: &[u8]) -> Option<Vec<u8>> {
+    let mut repaired = None;
+    let mut at = 0;
+    while let Some(found) = memchr(b'\\', &body[at..]) {
+        at += found;
+        let Some(unit) = utf16_escape(&body[at..]) else {
+            at = (at + 2).min(body.len());
+            continue;
+        };
+        let is_pair = (0xd800..0xdc00).contains(&unit)
+            && utf16_escape(&body[at + 6..]).is_some_and(|low| (0xdc00..0xe000).contains(&low));
+        if !is_pair && (0xd800..0xe000).contains(&unit) {
+            let repaired = repaired.get_or_insert_with(|| body.to_vec());
+            repaired[at + 2..at + 6].copy_from_slice(b"fffe");
+        }
+        at += if is_pair { 12 } else { 6 };
+    }
+    repaired
+}
+
+/// Reads the escape `\uXXXX` at the beginning of a text.
+fn utf16_escape(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)? as u16))
 }
 
 /// Appends one value, and what belongs to it, to the list.

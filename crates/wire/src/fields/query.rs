@@ -11,8 +11,10 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::str::Utf8Error;
 
 use data_encoding::BASE64;
+use memchr::{memchr, memchr2};
 use stanchion_types::{Code, Error};
 
 use crate::choices;
@@ -46,7 +48,7 @@ impl<'q> Form<'q> {
     pub(crate) fn parse(parts: [&'q [u8]; 2]) -> Result<Self, Error> {
         let mut parameters = Vec::with_capacity(16);
         let mut seen = 0;
-        for part in parts.into_iter().flat_map(|part| part.split(|byte| *byte == b'&')) {
+        for part in parts.into_iter().flat_map(parameters_of) {
             if part.is_empty() {
                 continue;
             }
@@ -54,7 +56,7 @@ impl<'q> Form<'q> {
             if seen > PARAMETERS_MAX {
                 return Err(malformed(format!("The request has more than {PARAMETERS_MAX} parameters.")));
             }
-            let at = part.iter().position(|byte| *byte == b'=');
+            let at = memchr(b'=', part);
             let (name, value) = at.map_or((part, &[][..]), |at| (&part[..at], &part[at + 1..]));
             let parameter = Parameter { name: unescape(name)?, value: unescape(value)? };
             if parameter.name.len() <= NAME_BYTES_MAX {
@@ -71,45 +73,61 @@ impl<'q> Form<'q> {
     }
 }
 
+/// Walks the pieces between `&`, empty ones too.
+fn parameters_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr(b'&', text);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
+}
+
 fn malformed(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(Code::MalformedQueryString, message)
 }
 
 /// Turns `+` into blanks and `%` sequences into bytes; borrows if there are none.
 fn unescape(text: &[u8]) -> Result<Cow<'_, str>, Error> {
-    let not_utf8 = |_| malformed("The request contains text that is not UTF-8.");
-    let escape = |text: &[u8]| text.iter().position(|byte| matches!(byte, b'%' | b'+'));
-    let Some(mut at) = escape(text) else {
-        return std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| not_utf8(()));
+    let not_utf8 = |_: Utf8Error| malformed("The request contains text that is not UTF-8.");
+    let Some(first) = memchr2(b'%', b'+', text) else {
+        return std::str::from_utf8(text).map(Cow::Borrowed).map_err(not_utf8);
     };
     let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    loop {
-        plain.extend_from_slice(&rest[..at]);
-        if rest[at] == b'+' {
-            plain.push(b' ');
-            rest = &rest[at + 1..];
-        } else {
-            plain.push(hex_pair(&rest[at + 1..])?);
-            rest = &rest[at + 3..];
-        }
-        match escape(rest) {
-            Some(next) => at = next,
-            None => break,
-        }
+    plain.extend_from_slice(&text[..first]);
+    // Escapes come in crowds, so from the first one on every byte is looked at.
+    let mut bytes = text[first..].iter();
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'+' => b' ',
+            b'%' => hex_pair(bytes.next(), bytes.next())?,
+            byte => *byte,
+        });
     }
-    plain.extend_from_slice(rest);
-    String::from_utf8(plain).map(Cow::Owned).map_err(|_| not_utf8(()))
+    String::from_utf8(plain).map(Cow::Owned).map_err(|error| not_utf8(error.utf8_error()))
 }
 
-/// Reads the two hexadecimal digits at the beginning of a text.
-fn hex_pair(text: &[u8]) -> Result<u8, Error> {
-    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-    let (Some(high), Some(low)) = (digit(0), digit(1)) else {
-        return Err(malformed("The request contains a % that is not followed by two hexadecimal digits."));
-    };
-    Ok((high * 16 + low) as u8)
+/// Reads two hexadecimal digits.
+fn hex_pair(high: Option<&u8>, low: Option<&u8>) -> Result<u8, Error> {
+    let digit = |byte: Option<&u8>| Some(HEX_VALUES[usize::from(*byte?)]).filter(|value| *value < 16);
+    match (digit(high), digit(low)) {
+        (Some(high), Some(low)) => Ok(high << 4 | low),
+        _ => Err(malformed("The request contains a % that is not followed by two hexadecimal digits.")),
+    }
 }
+
+/// The value of each hexadecimal digit, 16 for every other byte.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 /// Orders names part by part, numbers as numbers and before words.
 fn compare_names(one: &str, other: &str) -> Ordering {

@@ -119,22 +119,39 @@ impl Writer for XmlWriter {
     }
 }
 
-/// Appends text as the content of an element. A raw carriage return would be read back as a line feed, and clients
-/// that check digests would refuse the message.
+/// Appends text as the content of an element.
+///
+/// A raw carriage return would be read back as a line feed, and clients that check digests would refuse the message.
+/// Characters that XML cannot hold at all come only from values that a refusal repeats: they become U+FFFD.
 pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     out.reserve(rest.len());
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'&' | b'<' | b'>' | b'\r')) {
+    while let Some(at) = rest.iter().position(|byte| needs_look(*byte)) {
         out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(match rest[at] {
-            b'&' => b"&amp;",
-            b'<' => b"&lt;",
-            b'>' => b"&gt;",
-            _ => b"&#xD;",
-        });
-        rest = &rest[at + 1..];
+        let (replacement, len): (&[u8], usize) = match rest[at..] {
+            [b'&', ..] => (b"&amp;", 1),
+            [b'<', ..] => (b"&lt;", 1),
+            [b'>', ..] => (b"&gt;", 1),
+            [b'\r', ..] => (b"&#xD;", 1),
+            [0xef, 0xbf, 0xbe | 0xbf, ..] => (REPLACEMENT, 3),
+            [0xef, ..] => (&[0xef], 1),
+            _ => (REPLACEMENT, 1),
+        };
+        out.extend_from_slice(replacement);
+        rest = &rest[at + len..];
     }
     out.extend_from_slice(rest);
+}
+
+/// U+FFFD in UTF-8.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
+const fn needs_look(byte: u8) -> bool {
+    match byte {
+        b'\t' | b'\n' => false,
+        b'&' | b'<' | b'>' | 0xef => true,
+        byte => byte < 0x20,
+    }
 }
 
 #[cfg(test)]
@@ -144,8 +161,15 @@ mod tests {
     #[test]
     fn markup_and_carriage_returns_are_escaped_and_nothing_else() {
         let mut out = Vec::new();
-        escape("a<b>&\r\n\t\"'é😀\u{85}", &mut out);
-        assert_eq!(String::from_utf8(out).expect("text"), "a&lt;b&gt;&amp;&#xD;\n\t\"'é😀\u{85}");
+        escape("a<b>&\r\n\t\"'é😀\u{85}\u{f8ff}\u{fffd}", &mut out);
+        assert_eq!(String::from_utf8(out).expect("text"), "a&lt;b&gt;&amp;&#xD;\n\t\"'é😀\u{85}\u{f8ff}\u{fffd}");
+    }
+
+    #[test]
+    fn what_xml_cannot_hold_is_replaced() {
+        let mut out = Vec::new();
+        escape("\0a\u{1f}\u{fffe}b\u{ffff}", &mut out);
+        assert_eq!(String::from_utf8(out).expect("text"), "\u{fffd}a\u{fffd}\u{fffd}b\u{fffd}");
     }
 
     #[test]
