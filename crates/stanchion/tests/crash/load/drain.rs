@@ -1,0 +1,64 @@
+//! The end of a run: everything that is left is received and deleted.
+
+use super::{Session, attributes, mover};
+use crate::queues::{self, PARKING};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// Longer than any delay or invisibility that the load asks for (4 s), the
+/// drain's own included.
+const SILENCE: Duration = Duration::from_secs(6);
+/// A drain that takes longer is stuck.
+const DRAIN_MAX: Duration = Duration::from_secs(120);
+const VISIBILITY_SECONDS: u64 = 4;
+
+/// This function waits until no move task runs any more.
+pub(crate) fn wait_for_moves(session: &mut Session) {
+    let deadline = Instant::now() + DRAIN_MAX;
+    while session.go_on() {
+        if mover::is_running(session) == Some(false) {
+            session.note_moves_ended(PARKING);
+            return;
+        }
+        assert!(Instant::now() < deadline, "a move task does not end");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// This function reads all attributes a last time.
+pub(crate) fn read_attributes(session: &mut Session) {
+    if session.go_on() {
+        attributes::read(session);
+    }
+}
+
+/// This function empties one queue: until nothing has come for longer than any
+/// message can stay invisible, and the server counts none.
+pub(crate) fn empty(session: &mut Session, queue: &'static str) {
+    let began = Instant::now();
+    let mut last_message = Instant::now();
+    while session.go_on() {
+        let deliveries = session.receive(queue, VISIBILITY_SECONDS, 1);
+        if !deliveries.is_empty() {
+            session.delete(queue, &deliveries);
+            last_message = Instant::now();
+            assert!(began.elapsed() < DRAIN_MAX, "{queue} does not get empty");
+        } else if last_message.elapsed() > SILENCE {
+            break;
+        }
+    }
+    for counter in
+        ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+    {
+        let input = json!({ "QueueUrl": queues::url(queue), "AttributeNames": [counter] });
+        let output = session.ask("GetQueueAttributes", &input).expect("an answer");
+        assert_eq!(output["Attributes"][counter], "0", "{queue} is empty, but its {counter} is not 0");
+    }
+}
+
+/// This function looks whether anything has come back into an empty queue.
+pub(crate) fn look_again(session: &mut Session, queue: &'static str) {
+    if session.go_on() {
+        session.receive(queue, VISIBILITY_SECONDS, 1);
+    }
+}

@@ -1,0 +1,264 @@
+//! Kills a server under load again and again, and checks from the clients'
+//! own notes that it kept every promise.
+//!
+//! Real processes, a real socket, `kill -9`. The seed decides over the load
+//! and the moments of death (as far as the machine lets it) and is printed; run
+//! the same again with `STANCHION_CRASH_SEED`. `STANCHION_CRASH_KILLS` sets how
+//! often to kill.
+//!
+//! Start reading at `acknowledged_work_survives_every_kill`; the promises are
+//! in `checker`, each with a test of its own that shows it is seen.
+
+mod body;
+mod checker;
+mod client;
+mod history;
+mod load;
+mod queues;
+mod random;
+mod server;
+
+use checker::Violation;
+use client::Client;
+use history::{Event, Outcome, What};
+use load::{Session, drain};
+use random::Random;
+use server::{Gate, Server};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const KILLS: u64 = 50;
+/// How many offending messages a failure shows in full.
+const SHOWN_MAX: usize = 5;
+
+#[test]
+fn acknowledged_work_survives_every_kill() {
+    let seed = setting("STANCHION_CRASH_SEED").unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        u64::try_from(now.as_millis()).expect("a clock before the year 500 million")
+    });
+    let kills = setting("STANCHION_CRASH_KILLS").unwrap_or(KILLS);
+    println!("replay with STANCHION_CRASH_SEED={seed} STANCHION_CRASH_KILLS={kills}");
+    let directory = Kept::new();
+    let events = run(seed, kills, &directory.path);
+    let violations = checker::check(&queues::ALL, &events);
+    println!("{}", summary(&events, kills));
+    if violations.is_empty() {
+        directory.remove();
+        return;
+    }
+    let all: String = events.iter().map(|event| format!("{event:?}\n")).collect();
+    std::fs::write(directory.path.join("history.txt"), all).expect("the history's file");
+    panic!("{}", explain(seed, &events, &violations, &directory.path));
+}
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+/// A directory that stays unless the run was good.
+struct Kept {
+    path: PathBuf,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("stanchion-crash-").tempdir().expect("a directory");
+        let path = directory.keep();
+        println!("data directory and log: {}", path.display());
+        Self { path }
+    }
+
+    fn remove(self) {
+        std::fs::remove_dir_all(self.path).expect("the directory goes");
+    }
+}
+
+/// Load and kills, then the drain. Returns everybody's notes by time.
+fn run(seed: u64, kills: u64, directory: &Path) -> Vec<Event> {
+    let (data, log) = (directory.join("data"), directory.join("server.log"));
+    let began = Instant::now();
+    let gate = Arc::new(Gate::default());
+    let mut first = Server::start(&data, &log);
+    gate.set(Some(first.wait_until_ready()));
+    let mut creator = Client::new(gate.clone());
+    assert!(creator.connect(), "the run has only begun");
+    queues::create(&mut creator);
+    let (last, mut events) = thread::scope(|scope| {
+        let gate = &gate;
+        let clients: Vec<_> = load::ROLES
+            .iter()
+            .enumerate()
+            .map(|(number, role)| {
+                scope.spawn(move || {
+                    let mut session = Session::new(number, seed, gate, began);
+                    role(&mut session);
+                    session.events
+                })
+            })
+            .collect();
+        // Whatever happens to this thread, the clients must not wait for ever.
+        let _end_on_panic = EndGate(gate);
+        let last = kill_often(seed, kills, first, gate, &data, &log);
+        gate.end();
+        let notes = clients.into_iter().flat_map(|client| client.join().expect("a client's notes"));
+        (last, notes.collect::<Vec<_>>())
+    });
+    drain_all(seed, last, &data, &log, began, &mut events);
+    // Stable: each client's own order stays.
+    events.sort_by_key(|event| event.invoked);
+    events
+}
+
+struct EndGate<'a>(&'a Gate);
+
+impl Drop for EndGate<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Kills the server `kills` times and leaves a new one running.
+fn kill_often(seed: u64, kills: u64, mut server: Server, gate: &Gate, data: &Path, log: &Path) -> Server {
+    let mut random = Random::new(seed);
+    let mut ready = true;
+    for _ in 0..kills {
+        let dice = random.between(0, 99);
+        match (ready, dice) {
+            // While it starts and replays.
+            (false, _) => {
+                thread::sleep(Duration::from_millis(random.between(0, 60)));
+                server.kill();
+            }
+            // While it stops and writes its snapshot.
+            (true, 0..20) => {
+                thread::sleep(Duration::from_millis(random.between(200, 3000)));
+                server.terminate_and_kill(Duration::from_millis(random.between(0, 150)));
+            }
+            // Soon after it has opened.
+            (true, 20..35) => {
+                thread::sleep(Duration::from_millis(random.between(0, 50)));
+                server.kill();
+            }
+            (true, _) => {
+                thread::sleep(Duration::from_millis(random.between(200, 4000)));
+                server.kill();
+            }
+        }
+        gate.set(None);
+        server = Server::start(data, log);
+        // What was killed while starting is mostly left to start now.
+        ready = !(ready && random.percent(20));
+        if ready {
+            gate.set(Some(server.wait_until_ready()));
+        }
+    }
+    if !ready {
+        gate.set(Some(server.wait_until_ready()));
+    }
+    // A last stretch, so that the clients see the state after the last kill.
+    thread::sleep(Duration::from_secs(2));
+    server
+}
+
+/// Lets move tasks end, empties every queue, kills once more, and looks whether
+/// anything comes back.
+fn drain_all(seed: u64, mut server: Server, data: &Path, log: &Path, began: Instant, events: &mut Vec<Event>) {
+    server.kill();
+    server = Server::start(data, log);
+    let address = server.wait_until_ready();
+    let number = load::ROLES.len();
+    events.extend(each_queue(seed, number, address, began, |session, queue| match queue {
+        queues::PARKING => {
+            drain::wait_for_moves(session);
+            drain::empty(session, queues::PARKING);
+            drain::empty(session, queues::MOVED);
+        }
+        queues::SETTINGS => drain::read_attributes(session),
+        // Each after its source, which may still move messages there.
+        queues::DEAD | queues::DEAD_FIFO | queues::MOVED => {}
+        queues::POISON => {
+            drain::empty(session, queues::POISON);
+            drain::empty(session, queues::DEAD);
+        }
+        queues::POISON_FIFO => {
+            drain::empty(session, queues::POISON_FIFO);
+            drain::empty(session, queues::DEAD_FIFO);
+        }
+        _ => drain::empty(session, queue),
+    }));
+    server.kill();
+    server = Server::start(data, log);
+    let address = server.wait_until_ready();
+    let number = number + queues::ALL.len();
+    events.extend(each_queue(seed, number, address, began, drain::look_again));
+    server.kill();
+}
+
+/// Does `work` with every queue at the same time.
+fn each_queue(
+    seed: u64,
+    first_number: usize,
+    address: std::net::SocketAddr,
+    began: Instant,
+    work: impl Fn(&mut Session, &'static str) + Sync,
+) -> Vec<Event> {
+    let gate = Arc::new(Gate::default());
+    gate.set(Some(address));
+    let (gate, work) = (&gate, &work);
+    thread::scope(|scope| {
+        let workers: Vec<_> = queues::ALL
+            .iter()
+            .enumerate()
+            .map(|(at, rules)| {
+                scope.spawn(move || {
+                    let mut session = Session::new(first_number + at, seed, gate, began);
+                    work(&mut session, rules.name);
+                    session.events
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a drained queue")).collect()
+    })
+}
+
+fn summary(events: &[Event], kills: u64) -> String {
+    let mut counts = [0_u64; 5];
+    for event in events {
+        match &event.what {
+            What::Send(send) => {
+                counts[0] += u64::from(matches!(send.outcome, Outcome::Acknowledged(_)));
+                counts[1] += u64::from(send.outcome == Outcome::Unknown);
+            }
+            What::Receive { outcome: Outcome::Acknowledged(deliveries), .. } => counts[2] += deliveries.len() as u64,
+            What::Receive { outcome: Outcome::Unknown, .. } => counts[3] += 1,
+            What::Delete { outcome: Outcome::Acknowledged(()), .. } => counts[4] += 1,
+            _ => {}
+        }
+    }
+    let [sent, unknown, delivered, lost_replies, deleted] = counts;
+    format!(
+        "{kills} kills: {sent} sends acknowledged, {unknown} of unknown outcome, {delivered} deliveries, \
+         {lost_replies} receives without a reply, {deleted} deletes acknowledged"
+    )
+}
+
+fn explain(seed: u64, events: &[Event], violations: &[Violation], directory: &Path) -> String {
+    let mut text = format!("{} promises broken; seed {seed}; {}\n", violations.len(), directory.display());
+    let mut shown = BTreeSet::new();
+    for violation in violations {
+        writeln!(text, "\n{violation}").expect("writing to memory");
+        if shown.len() >= SHOWN_MAX || !shown.insert(&violation.subject) {
+            continue;
+        }
+        for event in events.iter().filter(|event| event.mentions(&violation.subject)) {
+            writeln!(text, "    {event:?}").expect("writing to memory");
+        }
+    }
+    text
+}
