@@ -163,15 +163,17 @@ pub(crate) fn version_of(program: &str, arguments: &[&str]) -> Option<Version> {
     find_version(&text)
 }
 
-/// The first `MAJOR.MINOR` in a text; a lone major number counts as minor 0.
+/// The first word that is a version: `3.11.7`, `v20.20.2`, `go1.26.8`, or a lone `21`, whose minor
+/// number is 0. Digits elsewhere do not count: some programs print colours.
 fn find_version(text: &str) -> Option<Version> {
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let rest = &text[start..];
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    let mut parts = rest[..end].split('.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
-    Some(Version(major, minor))
+    text.split_whitespace().find_map(|word| {
+        let digits = word.trim_start_matches("go").trim_start_matches('v');
+        let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
+        let mut parts = digits[..end].split('.');
+        let major = parts.next()?.parse().ok()?;
+        let minor = parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
+        Some(Version(major, minor))
+    })
 }
 
 #[cfg(test)]
@@ -185,6 +187,7 @@ mod tests {
             ("v20.20.2\n", Version(20, 20)),
             ("javac 17.0.15", Version(17, 0)),
             ("javac 21", Version(21, 0)),
+            ("\u{1b}[1mApache Maven 3.8.7\u{1b}[m\nMaven home", Version(3, 8)),
             ("go version go1.26.8 linux/amd64", Version(1, 26)),
             ("cargo 1.95.0 (f2d3ce0bd 2026-03-21)", Version(1, 95)),
         ] {
