@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_journal::{Fault, Journal, ShardId};
+use stanchion_journal::{Fault, Journal, Position, Record, ShardId};
 use stanchion_shard::{Damage, Input, Shard};
 use stanchion_types::{QueueArn, Timestamp};
 use tokio::sync::{Mutex, watch};
@@ -128,8 +128,8 @@ impl Broker {
         let tenure = journal.acquire(id, notes.clone())?;
         let restored = restore(&*journal, id, options.shard.clone())?;
         let replayed = restored.shard.tail();
-        if replayed != tenure.tail {
-            return Err(OpenError::Incomplete { tail: tenure.tail, replayed });
+        if replayed != tenure.last.0 {
+            return Err(OpenError::Incomplete { tail: tenure.last.0, replayed });
         }
         tracing::info!(
             shard = id.0,
@@ -189,7 +189,7 @@ impl Broker {
     /// # Errors
     /// What kept the last records from becoming durable. A snapshot that could not be written is only logged: the
     /// journal holds all that it would.
-    pub async fn close(self) -> Result<(), Failure> {
+    pub async fn close(&self) -> Result<(), Failure> {
         let mut result = Ok(());
         for driver in &self.drivers {
             let tail = driver.with_shard(Shard::tail);
@@ -230,28 +230,27 @@ pub struct Restored {
 /// The journal's or the shard's own word on what is damaged.
 pub fn restore(journal: &dyn Journal, id: ShardId, options: stanchion_shard::Options) -> Result<Restored, OpenError> {
     let mut restored = match journal.load_snapshot(id)? {
-        Some(snapshot) => Restored {
-            shard: Shard::restore(options, &snapshot.payload)?,
-            snapshot: snapshot.position,
+        Some((position, bytes)) => Restored {
+            shard: Shard::restore(options, &bytes)?,
+            snapshot: position.0,
             records: 0,
             clock: Timestamp::ZERO,
         },
         None => Restored { shard: Shard::new(options), snapshot: 0, records: 0, clock: Timestamp::ZERO },
     };
-    let mut damage = None;
-    journal.replay(id, restored.snapshot + 1, &mut |record| {
-        if damage.is_some() {
-            return;
-        }
+    journal.replay(id, Position(restored.snapshot).next(), &mut |record| restored.replay(id, record))?;
+    Ok(restored)
+}
+
+impl Restored {
+    fn replay(&mut self, shard: ShardId, record: Record) -> Result<(), Fault> {
         let clock = Timestamp::from_millis(record.clock_ms);
-        restored.clock = restored.clock.max(clock);
-        restored.records += 1;
-        let record =
-            stanchion_shard::Record { position: record.position, clock, count: record.count, payload: record.payload };
-        damage = restored.shard.replay(&record).err();
-    })?;
-    match damage {
-        Some(damage) => Err(damage.into()),
-        None => Ok(restored),
+        let Record { position, count, payload, .. } = record;
+        self.shard
+            .replay(&stanchion_shard::Record { position: position.0, clock, count, payload })
+            .map_err(|damage| Fault::Unreadable { shard, position, reason: damage.to_string() })?;
+        self.clock = self.clock.max(clock);
+        self.records += 1;
+        Ok(())
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::{ContentAddress, QueueId};
-use stanchion_journal::{Address, Fault, Journal, Listener, Record, ShardId};
+use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Position, Record, ShardId};
 use stanchion_shard::{Input, Output, ReadId, Shard, Ticket};
 use stanchion_types::{Error, QueueArn, Timestamp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
@@ -49,7 +49,7 @@ pub(crate) struct Driver {
 /// What the lock guards.
 struct Core {
     shard: Shard,
-    epoch: u64,
+    epoch: Epoch,
     clock: Clock,
     entropy: EntropyPool,
     last_ticket: u64,
@@ -93,8 +93,8 @@ impl Notes {
 }
 
 impl Listener for Notes {
-    fn durable(&self, position: u64) {
-        self.leave(|inbox| inbox.durable = inbox.durable.max(position));
+    fn durable(&self, position: Position) {
+        self.leave(|inbox| inbox.durable = inbox.durable.max(position.0));
     }
 
     fn failed(&self, fault: Fault) {
@@ -108,7 +108,7 @@ pub(crate) struct Start {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) shard: Shard,
-    pub(crate) epoch: u64,
+    pub(crate) epoch: Epoch,
     /// The clock of the last record.
     pub(crate) clock: Timestamp,
     pub(crate) snapshot_bytes: u64,
@@ -254,12 +254,16 @@ impl Driver {
                     }
                     let record = Record {
                         shard: self.id,
-                        position: record.position,
+                        position: Position(record.position),
                         clock_ms: record.clock.millis(),
                         count: record.count,
                         payload: record.payload,
                     };
-                    self.journal.append(core.epoch, record);
+                    if let Err(fault) = self.journal.append(core.epoch, record) {
+                        // The shard has counted the record in. Without it nothing that follows can be stored.
+                        core.failure = Some(Failure::report("append to the journal", fault));
+                        return self.notes.wake.notify_one();
+                    }
                 }
                 Output::Reply(ticket, reply) => {
                     if let Some(waiter) = core.waiting.remove(&ticket) {
@@ -348,8 +352,9 @@ impl Driver {
             });
             release(released);
             self.progress.notify_waiters();
-            if self.lock().failure.is_some() {
-                return;
+            let failure = self.lock().failure.clone();
+            if let Some(failure) = failure {
+                return self.fail(failure);
             }
         }
     }
@@ -460,5 +465,5 @@ fn release(released: Released) {
 }
 
 fn address(content: ContentAddress) -> Address {
-    Address { position: content.position, offset: content.offset, length: content.length }
+    Address { position: Position(content.position), offset: content.offset, length: content.length }
 }

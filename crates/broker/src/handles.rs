@@ -14,8 +14,8 @@ use crate::secret::Secret;
 
 /// What every handle begins with: clients' logs and tools know the service's handles by the text `AQEB`.
 const MAGIC: [u8; 3] = [1, 1, 1];
-/// Shard (4 bytes), queue (8), message (8), receive count (4), time of the receive (8), all big-endian.
-const FIELDS_BYTES: usize = 32;
+/// Shard (2 bytes), queue (8), message (8), receive count (4), time of the receive (8), all big-endian.
+const FIELDS_BYTES: usize = 30;
 const MAC_BYTES: usize = 16;
 const HANDLE_BYTES: usize = MAGIC.len() + FIELDS_BYTES + MAC_BYTES;
 
@@ -81,7 +81,7 @@ impl Sealer {
         let (receive_count, fields) = fields.split_first_chunk()?;
         let (received_at, _) = fields.split_first_chunk()?;
         Some(Handle {
-            shard: ShardId(u32::from_be_bytes(*shard)),
+            shard: ShardId(u16::from_be_bytes(*shard)),
             queue: QueueId(u64::from_be_bytes(*queue)),
             receipt: Receipt {
                 key: MessageKey(u64::from_be_bytes(*key)),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stanchion_journal::Position;
 use stanchion_shard::Shard;
 
 use crate::driver::Driver;
@@ -27,7 +28,7 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
     }
     let (journal, id) = (driver.journal().clone(), driver.id());
     let size = bytes.len();
-    let saved = tokio::task::spawn_blocking(move || journal.save_snapshot(id, position, bytes.into())).await;
+    let saved = tokio::task::spawn_blocking(move || journal.save_snapshot(id, Position(position), bytes.into())).await;
     match saved {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => return drop(Failure::report("save a snapshot", fault)),
@@ -37,7 +38,7 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
     let low_water = driver.with_shard(Shard::low_water).min(position + 1);
     tracing::info!(shard = id.0, position, bytes = size, low_water, "saved a snapshot");
     let journal = driver.journal().clone();
-    let trimmed = tokio::task::spawn_blocking(move || journal.trim(id, low_water)).await;
+    let trimmed = tokio::task::spawn_blocking(move || journal.trim(id, Position(low_water))).await;
     if let Ok(Err(fault)) = trimmed {
         Failure::report("trim the journal", fault);
     }
