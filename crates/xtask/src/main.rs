@@ -8,6 +8,7 @@
 
 mod arguments;
 mod clients;
+mod licences;
 mod process;
 mod server;
 mod steps;
