@@ -71,9 +71,8 @@ def test_set_attributes_change_and_the_others_stay(sqs, make_queue):
 
 
 def test_no_names_ask_for_no_attributes(sqs, queue):
-    assert "Attributes" not in sqs.get_queue_attributes(QueueUrl=queue) or not sqs.get_queue_attributes(
-        QueueUrl=queue
-    )["Attributes"]
+    # The Query parser of the client fills in an empty map.
+    assert not sqs.get_queue_attributes(QueueUrl=queue).get("Attributes")
 
 
 def test_a_name_without_a_value_is_left_out(sqs, queue):

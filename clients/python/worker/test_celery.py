@@ -22,11 +22,12 @@ def worker(sqs, endpoint, tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     prefix = unique("celery") + "-"
     os.environ.update(CLIENTS_RESULTS=str(results), CLIENTS_PREFIX=prefix, STANCHION_ENDPOINT=endpoint)
-    log = open(results / "worker.log", "w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency=2", "--loglevel=INFO",
-         "--without-gossip", "--without-mingle", "--without-heartbeat", "-Q", "tasks"],
-        cwd=HERE, stdout=log, stderr=subprocess.STDOUT)
+    log = results / "worker.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency=2", "--loglevel=INFO",
+             "--without-gossip", "--without-mingle", "--without-heartbeat", "-Q", "tasks"],
+            cwd=HERE, stdout=output, stderr=subprocess.STDOUT)
     sys.path.insert(0, str(HERE))
     try:
         tasks = importlib.import_module("tasks")
@@ -39,8 +40,7 @@ def worker(sqs, endpoint, tmp_path_factory):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        log.close()
-        print((results / "worker.log").read_text()[-4000:])
+        print(log.read_text()[-4000:])
         sys.path.remove(str(HERE))
         for url in sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls", []):
             sqs.delete_queue(QueueUrl=url)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
-use crate::{clients, licences, process};
+use crate::{clients, licences, process, toolchain};
 
 /// How long one step may take.
 const BOUND: Duration = Duration::from_secs(2400);
@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     }
     arguments.check_names(&names)?;
 
+    toolchain::add_components();
     let mut results = Vec::new();
     for step in STEPS {
         if !arguments.wants(step.name) || (arguments.fast && step.name == CLIENTS) {

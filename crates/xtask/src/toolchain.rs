@@ -133,6 +133,17 @@ pub(crate) fn install(toolchains: &[Toolchain]) {
     }
 }
 
+/// This function adds the parts of the Rust toolchain that a minimal installation leaves out. What
+/// could not be added shows in the step that needs it.
+pub(crate) fn add_components() {
+    for (component, probe) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if !succeeds("cargo", &[probe, "--version"]) {
+            println!("adding {component}");
+            succeeds("rustup", &["component", "add", component]);
+        }
+    }
+}
+
 /// The words before `apt-get`, or `None` when it cannot be used.
 fn administrator() -> Option<&'static [&'static str]> {
     if !succeeds("apt-get", &["--version"]) {
