@@ -49,7 +49,7 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
     pub(crate) sealer: Sealer,
     pub(crate) admission: Admission,
-    /// Held by whoever reads a queue's policy or tags in order to change them.
+    /// Held by whoever reads a queue's policy in order to change it.
     pub(crate) edits: Mutex<()>,
     failed: watch::Sender<Option<Failure>>,
 }

@@ -65,7 +65,9 @@ impl Broker {
             Request::SendMessageBatch(request) => self.send_message_batch(caller, queue()?, request).await,
             Request::SetQueueAttributes(request) => self.set_queue_attributes(queue()?, request.attributes).await,
             Request::StartMessageMoveTask(request) => self.start_move_task(request).await,
-            Request::TagQueue(request) => self.tag_queue(queue()?, request.tags).await,
+            Request::TagQueue(request) => {
+                queue()?.ask_done(|queue| Command::ChangeTags { queue, set: request.tags, remove: Vec::new() }).await
+            }
             Request::UntagQueue(request) => {
                 queue()?.ask_done(|queue| Command::ChangeTags { queue, set: Vec::new(), remove: request.keys }).await
             }

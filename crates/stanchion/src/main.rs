@@ -1,3 +1,34 @@
-//! The stanchion binary.
+//! Stanchion: a durable queue server that speaks the Amazon SQS API.
+//!
+//! This crate only puts the others together: it reads settings, opens a data directory, and runs what was asked for.
+//! It deliberately holds no logic of queues, protocols or storage.
+//!
+//! Start with `commands::serve`.
 
-fn main() {}
+mod cli;
+mod commands;
+mod declared;
+mod logging;
+mod settings;
+mod storage;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let result = match cli.command {
+        cli::Command::Serve(flags) => commands::serve::run(&flags),
+        cli::Command::Check(flags) => commands::check::run(&flags),
+        cli::Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        cli::Command::Bench(options) => commands::bench::run(*options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            eprintln!("stanchion: {stop}");
+            ExitCode::from(stop.code)
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use stanchion_engine::command::{Command, Description, Reply};
 use stanchion_types::attributes::AttributeChange;
-use stanchion_types::limits::{LIST_MAX, TAGS_MAX};
+use stanchion_types::limits::LIST_MAX;
 use stanchion_types::request::{AddPermission, AttributeNames, CreateQueue, ListQueues, Page};
 use stanchion_types::response::{Queues, Response};
 use stanchion_types::{Error, QueueArn};
@@ -66,18 +66,6 @@ impl Broker {
         let _edit = self.edits.lock().await;
         let described = queue.describe().await?;
         queue.set_policy(policy::revoke(described.attributes.policy.as_ref(), label)?).await
-    }
-
-    /// Adds tags, unless the queue would then have more than a queue can have.
-    pub(super) async fn tag_queue(&self, queue: Target, set: Vec<(String, String)>) -> Result<Response, Error> {
-        let _edit = self.edits.lock().await;
-        let described = queue.describe().await?;
-        let is_new = |key: &str| described.tags.iter().all(|(present, _)| present != key);
-        let added = set.iter().filter(|(key, _)| is_new(key)).count();
-        if described.tags.len() + added > TAGS_MAX {
-            return Err(Error::invalid_parameter(format!("Too many tags added for queue {}.", queue.arn.name)));
-        }
-        queue.ask_done(|queue| Command::ChangeTags { queue, set, remove: Vec::new() }).await
     }
 }
 

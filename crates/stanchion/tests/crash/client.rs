@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a call ended, seen from the wire.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Client {
     connection: Option<TcpStream>,
 }
 
+/// Longer than a start takes.
+const CONNECT_MAX: Duration = Duration::from_secs(40);
 /// Longer than any long poll of the load.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -37,6 +39,7 @@ impl Client {
     /// This function waits until there is a server to talk to. It is false
     /// when the run is over instead.
     pub(crate) fn connect(&mut self) -> bool {
+        let began = Instant::now();
         while self.connection.is_none() {
             let Some(address) = self.gate.wait_until_open() else { return false };
             match TcpStream::connect_timeout(&address, Duration::from_secs(5)) {
@@ -45,8 +48,11 @@ impl Client {
                     stream.set_read_timeout(Some(ANSWER_WAIT_MAX)).expect("a socket option");
                     self.connection = Some(stream);
                 }
-                // Killed between the two lines above.
-                Err(_) => self.gate.wait_for_change(address),
+                // Killed between the two lines above, and soon started again.
+                Err(error) => {
+                    assert!(began.elapsed() < CONNECT_MAX, "no server within {CONNECT_MAX:?}: {error}");
+                    self.gate.wait_for_change(address);
+                }
             }
         }
         true
@@ -56,8 +62,10 @@ impl Client {
     pub(crate) fn call(&mut self, action: &str, input: &Value) -> Reply {
         let Some(mut stream) = self.connection.take() else { return Reply::NotSent };
         match exchange(&mut stream, action, &input.to_string()) {
-            Ok((status, body)) => {
-                self.connection = Some(stream);
+            Ok(Answer { status, body, closes }) => {
+                if !closes {
+                    self.connection = Some(stream);
+                }
                 match status {
                     200 if body.is_empty() => Reply::Success(Value::Null),
                     200 => Reply::Success(serde_json::from_slice(&body).expect("a reply in JSON")),
@@ -76,7 +84,15 @@ impl Client {
     }
 }
 
-fn exchange(stream: &mut TcpStream, action: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+    /// The server will read no further request from this connection.
+    closes: bool,
+}
+
+fn exchange(stream: &mut TcpStream, action: &str, body: &str) -> io::Result<Answer> {
     let request = format!(
         "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-amz-json-1.0\r\n\
          X-Amz-Target: AmazonSQS.{action}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -97,33 +113,34 @@ fn exchange(stream: &mut TcpStream, action: &str, body: &str) -> io::Result<(u16
     }
 }
 
-/// Status and body, or `None` when there is more to come.
-fn parse(input: &[u8]) -> io::Result<Option<(u16, Vec<u8>)>> {
+/// `None` when there is more to come.
+fn parse(input: &[u8]) -> io::Result<Option<Answer>> {
     let Some(head_end) = input.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let malformed = || io::Error::new(io::ErrorKind::InvalidData, "not an answer with a length");
     let head = std::str::from_utf8(&input[..head_end]).map_err(|_| malformed())?;
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
-    let length = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    let (Some(status), Some(length)) = (status, length) else { return Err(malformed()) };
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(malformed)?;
+    let header = |name: &str| {
+        let headers = head.lines().filter_map(|line| line.split_once(':'));
+        headers.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    };
+    let length: usize = header("content-length").and_then(|length| length.parse().ok()).ok_or_else(malformed)?;
+    let closes = header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     let body = &input[head_end + 4..];
-    Ok((body.len() >= length).then(|| (status, body[..length].to_vec())))
+    Ok(body.get(..length).map(|body| Answer { status, body: body.to_vec(), closes }))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Answer, parse};
 
     #[test]
     fn an_answer_is_complete_with_its_last_byte() {
-        let answer = b"HTTP/1.1 404 Not Found\r\ncontent-type: x\r\nContent-Length: 2\r\n\r\n{}";
+        let answer = b"HTTP/1.1 404 Not Found\r\nconnection: Close\r\nContent-Length: 2\r\n\r\n{}";
         for end in 0..answer.len() {
-            assert!(parse(&answer[..end]).expect("a prefix").is_none(), "prefix of {end}");
+            assert_eq!(parse(&answer[..end]).expect("a prefix"), None, "prefix of {end}");
         }
-        assert_eq!(parse(answer).expect("an answer"), Some((404, b"{}".to_vec())));
+        let whole = Answer { status: 404, body: b"{}".to_vec(), closes: true };
+        assert_eq!(parse(answer).expect("an answer"), Some(whole));
         assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 }

@@ -103,6 +103,9 @@ impl Session {
 
     /// Makes a call and gives its times; `None` when it was never made.
     fn call(&mut self, action: &str, input: &Value) -> Option<(Micros, Micros, Outcome<Value>)> {
+        if !self.client.connect() {
+            return None;
+        }
         let invoked = self.now();
         let reply = self.client.call(action, input);
         let outcome = match reply {

@@ -86,9 +86,7 @@ fn run(seed: u64, kills: u64, directory: &Path) -> Vec<Event> {
     let gate = Arc::new(Gate::default());
     let mut first = Server::start(&data, &log);
     gate.set(Some(first.wait_until_ready()));
-    let mut creator = Client::new(gate.clone());
-    assert!(creator.connect(), "the run has only begun");
-    queues::create(&mut creator);
+    queues::create(&mut Client::new(gate.clone()));
     let (last, mut events) = thread::scope(|scope| {
         let gate = &gate;
         let clients: Vec<_> = load::ROLES

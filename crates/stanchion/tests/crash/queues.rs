@@ -75,6 +75,7 @@ pub(crate) fn create(client: &mut Client) {
             attributes.insert("RedrivePolicy".into(), policy.to_string().into());
         }
         let input = json!({ "QueueName": queue.name, "Attributes": Value::Object(attributes) });
+        assert!(client.connect(), "the run has only begun");
         match client.call("CreateQueue", &input) {
             Reply::Success(_) => {}
             other => panic!("creating {}: {other:?}", queue.name),

@@ -1,0 +1,174 @@
+//! `stanchion serve`.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use stanchion_broker::{Broker, Caller, Secret};
+use stanchion_http::{Edge, Server};
+use stanchion_wire::Origin;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::cli::Stop;
+use crate::settings::{Flags, Settings};
+use crate::{declared, logging, storage};
+
+/// How long the answers under way may take once the server has been told to stop. Long polls are handed back at
+/// once, so what is left are clients that read slowly.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// How long clients have to take the answer that the server has failed.
+const FAIL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Serves until a signal or a failure.
+pub(crate) fn run(flags: &Flags) -> Result<(), Stop> {
+    let settings = Settings::load(flags).map_err(Stop::misused)?;
+    logging::start(&settings.log_filter, settings.log_format);
+    raise_descriptor_limit();
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = settings.worker_threads {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder.enable_all().build().map_err(Stop::failed)?;
+    let result = runtime.block_on(serve(&settings));
+    // Whoever still waits for a client that reads slowly is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(settings: &Settings) -> Result<(), Stop> {
+    // Caught from here on: a signal during a long replay must not be taken for the second one.
+    let signals = Signals::catch().map_err(Stop::failed)?;
+    let data_dir = storage::prepare(&settings.data_dir).map_err(Stop::failed)?;
+    let journal = storage::open(settings).map_err(Stop::failed)?;
+    let at =
+        |error: &dyn std::fmt::Display| Stop::failed(format_args!("data directory {}: {error}", data_dir.display()));
+    let secret = Secret::load_or_create(&data_dir).map_err(|error| at(&error))?;
+    let broker = Broker::open(journal, &secret, storage::broker_options(settings)).map_err(|error| at(&error))?;
+    let broker = Arc::new(broker);
+
+    let caller = Caller::anonymous(settings.account, settings.region.clone());
+    declared::apply(&broker, &caller, &settings.queues).await.map_err(Stop::failed)?;
+
+    let server = Server::bind(settings.listen)
+        .await
+        .map_err(|error| Stop::failed(format_args!("setting listen: cannot listen on {}: {error}", settings.listen)))?;
+    let address = server.local_address().map_err(Stop::failed)?;
+    announce(address, &data_dir, settings).map_err(Stop::failed)?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "anybody who can reach this address can use the queues");
+    }
+
+    let edge = Edge {
+        broker: broker.clone(),
+        caller,
+        origin: settings.public_url.as_deref().map(Origin::new),
+        options: stanchion_http::Options {
+            connections_max: settings.connections_max,
+            body_bytes_max: settings.body_bytes_max,
+            ..stanchion_http::Options::default()
+        },
+    };
+    run_until_stopped(server, edge, broker, signals).await
+}
+
+async fn run_until_stopped(server: Server, edge: Edge, broker: Arc<Broker>, mut signals: Signals) -> Result<(), Stop> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = tokio::spawn(server.serve(Arc::new(edge), async {
+        // Dropping the sender means the same.
+        let _ = stopped.await;
+    }));
+    let failure = tokio::select! {
+        failure = broker.failed() => Some(failure),
+        name = signals.next() => {
+            tracing::info!("{name}: stopping");
+            None
+        }
+    };
+    drop(stop);
+    let patience = if failure.is_some() { FAIL_PATIENCE } else { STOP_PATIENCE };
+    broker.drain();
+    let stopping = async {
+        if tokio::time::timeout(patience, &mut serving).await.is_err() {
+            tracing::warn!("some clients did not take their answers in time");
+        }
+        match failure {
+            Some(failure) => Err(Stop::failed(failure)),
+            None => broker.close().await.map_err(Stop::failed),
+        }
+    };
+    tokio::select! {
+        result = stopping => {
+            if result.is_ok() {
+                tracing::info!("stopped");
+            }
+            result
+        }
+        name = signals.next() => {
+            tracing::warn!("{name} again: leaving at once");
+            process::exit(1)
+        }
+    }
+}
+
+/// Prints the lines that people and tools read.
+fn announce(address: SocketAddr, data_dir: &Path, settings: &Settings) -> io::Result<()> {
+    let endpoint = format!("http://{}", reachable(address));
+    let mut out = io::stdout().lock();
+    writeln!(out, "endpoint: {endpoint}")?;
+    writeln!(out, "data directory: {}", data_dir.display())?;
+    writeln!(
+        out,
+        "try it: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region {} --endpoint-url {endpoint} sqs \
+         create-queue --queue-name hello",
+        settings.region
+    )?;
+    out.flush()
+}
+
+/// Returns an address that this machine reaches the listener by: "every address" is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Allows the process as many descriptors as the system lets it have: each connection takes one.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "could not raise the limit on open files");
+    }
+}
+
+/// The signals that mean "stop".
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next signal and returns its name.
+    fn next(&mut self) -> impl Future<Output = &'static str> {
+        async {
+            tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Every setting by name: the one list that flags, environment, file, `check` and the manual agree on.
+
+/// A setting as people know it.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its key in the file.
+    pub(crate) key: &'static str,
+    /// What stands for its value in the help.
+    pub(crate) value: &'static str,
+    /// The value without which nobody need care; empty if there is none.
+    pub(crate) default: &'static str,
+    /// What it does.
+    pub(crate) help: &'static str,
+}
+
+impl Setting {
+    /// Returns the name of its flag, without dashes in front.
+    pub(crate) fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    /// Returns the name of its environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("STANCHION_{}", self.key.to_uppercase())
+    }
+
+    /// Tells whether the flag may stand alone for `on`.
+    pub(crate) fn is_switch(&self) -> bool {
+        self.value == "on|off"
+    }
+}
+
+/// Every setting, in the order in which `check` prints them.
+pub(crate) const SETTINGS: [Setting; 16] = [
+    Setting {
+        key: "data_dir",
+        value: "DIR",
+        default: "./stanchion-data",
+        help: "Where queues and messages are kept. Made if it does not exist; one server at a time can use it.",
+    },
+    Setting {
+        key: "listen",
+        value: "ADDRESS:PORT",
+        default: "127.0.0.1:9324",
+        help: "Where to listen. Port 0 lets the system pick one, which the first line of output tells.",
+    },
+    Setting {
+        key: "account",
+        value: "ID",
+        default: "000000000000",
+        help: "Account that owns the queues, 12 digits. Part of queue URLs and ARNs.",
+    },
+    Setting { key: "region", value: "NAME", default: "us-east-1", help: "Region of the queues. Part of their ARNs." },
+    Setting {
+        key: "public_url",
+        value: "URL",
+        default: "",
+        help: "What queue URLs begin with, such as https://queues.example.com. Without it, http:// and the host that \
+               the client called.",
+    },
+    Setting {
+        key: "durability",
+        value: "MODE",
+        default: "sync",
+        help: "What an answer promises. sync: what it says is on disk, also after a power cut. interval=MS: on disk \
+               within so many milliseconds; a power cut loses what was answered since, a crash of the server loses \
+               nothing. memory: left to the operating system; a power cut may lose the last half minute.",
+    },
+    Setting {
+        key: "sixty_second_rules",
+        value: "on|off",
+        default: "on",
+        help: "Whether a deleted queue's name is unusable for 60 seconds and a queue can be purged once in 60 \
+               seconds, as on AWS. Test suites like it off.",
+    },
+    Setting {
+        key: "segment_size",
+        value: "SIZE",
+        default: "64MiB",
+        help: "Size of a file of the journal. Space comes back in whole files.",
+    },
+    Setting {
+        key: "cache_size",
+        value: "SIZE",
+        default: "64MiB",
+        help: "How much of what was written last stays in memory, so that messages that are received soon are not \
+               read from disk.",
+    },
+    Setting {
+        key: "snapshot_interval",
+        value: "SIZE",
+        default: "128MiB",
+        help: "How much the journal grows between two snapshots. Smaller: faster restarts. Larger: less writing.",
+    },
+    Setting {
+        key: "body_limit",
+        value: "SIZE",
+        default: "8MiB",
+        help: "Largest request body. A message of 1 MiB can take several MiB on the wire.",
+    },
+    Setting {
+        key: "connections_max",
+        value: "COUNT",
+        default: "20000",
+        help: "Most connections at once. Further ones are answered with 503 and closed.",
+    },
+    Setting {
+        key: "worker_threads",
+        value: "COUNT",
+        default: "",
+        help: "Threads that answer requests. Without it, one for each processor.",
+    },
+    Setting {
+        key: "log_level",
+        value: "FILTER",
+        default: "info",
+        help: "What to log: error, warn, info, debug or trace, also by part, as in info,stanchion_http=debug.",
+    },
+    Setting { key: "log_format", value: "text|json", default: "text", help: "How log lines look." },
+    Setting {
+        key: "insecure_anonymous",
+        value: "on|off",
+        default: "off",
+        help: "Whether to listen on an address that other machines can reach although anybody there could then use \
+               the queues: no credentials are asked for.",
+    },
+];
+
+/// Returns the candidate that was probably meant, if any is close.
+pub(crate) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = candidates.into_iter().map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate));
+    let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (best.0 > 0.7).then_some(best.1)
+}

