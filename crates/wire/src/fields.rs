@@ -87,7 +87,7 @@ pub(crate) fn required<'t>(fields: impl Fields<'t>, name: Name) -> Result<&'t st
 }
 
 /// Keeps the last pair of each key, in the order given.
-fn keep_last<'t, T>(mut pairs: Vec<(&'t str, T)>) -> Vec<(&'t str, T)> {
+fn keep_last<T>(mut pairs: Vec<(&str, T)>) -> Vec<(&str, T)> {
     if pairs.len() < 2 {
         return pairs;
     }
