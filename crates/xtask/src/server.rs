@@ -43,8 +43,9 @@ impl Server {
         let copy = file.try_clone().map_err(at)?;
 
         let mut command = Command::new(process::target().join("release").join("stanchion"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules", "off"]);
-        command.arg("--data-dir").arg(&data);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules=off"]);
+        // Away from the settings file of whoever runs this.
+        command.arg("--data-dir").arg(&data).current_dir(directory);
         command.stdout(Stdio::piped()).stderr(copy);
         let mut child = process::spawn(&mut command)?;
         let address = address(&mut child, file);
