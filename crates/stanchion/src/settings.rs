@@ -214,3 +214,6 @@ impl Given {
         Shown { key: self.setting.key, text: self.text.clone(), source: self.source.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests;

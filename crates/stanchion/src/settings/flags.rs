@@ -33,7 +33,7 @@ impl clap::Args for Flags {
             let help = format!("{} [env: {}]{default}", setting.help, setting.variable());
             let mut arg = Arg::new(setting.key).long(setting.flag()).value_name(setting.value).help(help);
             if setting.is_switch() {
-                arg = arg.num_args(0..=1).require_equals(true).default_missing_value("on");
+                arg = arg.num_args(0..=1).default_missing_value("on");
             }
             command = command.arg(arg);
         }
