@@ -79,7 +79,9 @@ impl Server {
     pub(crate) fn start(data: &Path, log: &Path) -> Self {
         let errors: File = OpenOptions::new().create(true).append(true).open(log).expect("the log file");
         let mut child = Command::new(env!("CARGO_BIN_EXE_stanchion"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules", "off", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules=off"])
+            // Small, so that a run sees many snapshots and segments come and go.
+            .args(["--snapshot-interval", "256KiB", "--segment-size", "4MiB", "--data-dir"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
