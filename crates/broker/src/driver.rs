@@ -18,6 +18,7 @@ use std::future::Future;
 use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -325,6 +326,7 @@ impl Driver {
 
     /// Runs the shard's own task until the journal fails.
     pub(crate) async fn pump(self: Arc<Self>) {
+        let _watch = Watch(&self);
         loop {
             let sleep = self.until_alarm();
             tokio::select! {
@@ -441,6 +443,17 @@ impl Driver {
 }
 
 type Answer = oneshot::Receiver<Result<Reply, Failure>>;
+
+/// Announces the failure of a pump that panics: nobody else may come by for a while to find the lock poisoned.
+struct Watch<'a>(&'a Driver);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            drop(self.0.lock());
+        }
+    }
+}
 
 /// A receive on its way; dropped without an answer, it is taken back.
 struct Parked<'a> {

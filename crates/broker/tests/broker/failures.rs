@@ -1,0 +1,78 @@
+//! A journal that fails, and contents that cannot be read.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use stanchion_broker::Options;
+use stanchion_journal::{Fault, Memory};
+use stanchion_types::Code;
+
+use crate::harness::{LONG, World, message};
+
+fn broken() -> Fault {
+    Fault::corrupt("a file", 7, "a test broke it")
+}
+
+#[tokio::test]
+async fn when_a_sync_fails_everyone_who_waits_is_told_and_the_broker_stays_failed() {
+    let world = World::over(Memory::automatic(), Options::default());
+    world.create("q", Vec::new()).await;
+    world.send("q", message("durable")).await.unwrap();
+    let failed = world.broker.failed();
+    assert!(world.broker.is_serving());
+
+    world.journal.memory.fail_next_sync(broken());
+    let error = world.send("q", message("lost")).await.unwrap_err();
+    assert_eq!(error.code, Code::InternalFailure);
+    let failure = tokio::time::timeout(LONG, failed).await.expect("the failure is announced");
+    let id = error.message.rsplit("fault ").next().unwrap().trim_end_matches('.');
+    assert!(failure.to_string().contains(id), "{failure} does not tell of {id}");
+    assert!(failure.to_string().contains("a test broke it"));
+
+    assert!(!world.broker.is_serving());
+    let error = world.send("q", message("later")).await.unwrap_err();
+    assert_eq!(error.code, Code::ServiceUnavailable);
+    assert!(world.broker.close().await.is_err());
+
+    let world = world.crash();
+    let received = world.receive("q", 0).await.unwrap();
+    assert_eq!(received.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["durable"]);
+}
+
+#[tokio::test]
+async fn when_an_append_fails_a_long_poll_is_told_as_well() {
+    let world = World::new();
+    world.create("q", Vec::new()).await;
+    world.create("other", Vec::new()).await;
+    let mut poll = pin!(world.receive("q", 20));
+    let pending = poll.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(pending, Poll::Pending));
+    world.journal.memory.fail_next_append(broken());
+    assert_eq!(world.send("other", message("lost")).await.unwrap_err().code, Code::InternalFailure);
+    assert_eq!(poll.await.unwrap_err().code, Code::InternalFailure);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_fails_its_receive_and_nothing_else() {
+    let world = World::new();
+    world.create("q", Vec::new()).await;
+    world.send("q", message("x")).await.unwrap();
+    world.journal.set_unreadable(true);
+    let error = world.receive("q", 0).await.unwrap_err();
+    assert_eq!(error.code, Code::InternalFailure);
+    assert!(world.broker.is_serving());
+    world.journal.set_unreadable(false);
+    world.send("q", message("y")).await.unwrap();
+    assert_eq!(world.receive("q", 0).await.unwrap()[0].body, "y");
+}
+
+#[tokio::test]
+async fn contents_that_left_the_cache_are_fetched() {
+    let world = World::over(Memory::automatic().without_cache(), Options::default());
+    world.create("q", Vec::new()).await;
+    for body in ["a", "b", "c"] {
+        world.send("q", message(body)).await.unwrap();
+    }
+    let received = world.receive("q", 0).await.unwrap();
+    assert_eq!(received.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+}

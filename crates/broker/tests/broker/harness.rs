@@ -1,0 +1,205 @@
+//! A broker to call, with requests in few words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use stanchion_broker::{Broker, Caller, Options, Secret};
+use stanchion_journal::{
+    Address, Epoch, Fault, FetchDone, Journal, Listener, Memory, Position, Record, ShardId, Stats, Tenure,
+};
+use stanchion_types::attributes::AttributeChange;
+use stanchion_types::message::{AttributeValue, Md5, MessageAttribute, NameFilter, NewMessage, SystemAttributes};
+use stanchion_types::request::{CreateQueue, DeleteMessage, Envelope, ReceiveMessage, Request, SendMessage};
+use stanchion_types::response::{ReceivedMessage, Response, Sent};
+use stanchion_types::{AccountId, Error, QueueLocator, QueueName, Region};
+
+/// Longer than any answer takes; a test that waits this long has failed.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// A broker, its journal and who calls it.
+pub(crate) struct World {
+    pub(crate) journal: Arc<Flawed>,
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) caller: Caller,
+    secret: Secret,
+    options: Options,
+}
+
+impl World {
+    /// Makes a world whose records are durable at once.
+    pub(crate) fn new() -> Self {
+        World::over(Memory::automatic(), Options::default())
+    }
+
+    /// Makes a world over a journal.
+    pub(crate) fn over(memory: Memory, options: Options) -> Self {
+        World::start(memory, Secret::random().unwrap(), options)
+    }
+
+    fn start(memory: Memory, secret: Secret, options: Options) -> Self {
+        let journal = Arc::new(Flawed { memory, unreadable: AtomicBool::new(false) });
+        let broker = Arc::new(Broker::open(journal.clone(), &secret, options.clone()).unwrap());
+        let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
+        World { journal, broker, caller, secret, options }
+    }
+
+    /// Returns the world after a crash: the records that were durable, and nothing else.
+    pub(crate) fn crash(self) -> Self {
+        World::start(self.journal.memory.crash(), self.secret.clone(), self.options.clone())
+    }
+
+    /// Calls the broker for a queue.
+    pub(crate) async fn call(&self, queue: &str, request: impl Into<Request>) -> Result<Response, Error> {
+        let request = request.into();
+        let envelope = Envelope { action: request.action(), queue: Some(locator(queue)), request: Ok(request) };
+        tokio::time::timeout(LONG, self.broker.call(&self.caller, envelope)).await.expect("an answer in time")
+    }
+
+    /// Creates a queue with attributes.
+    pub(crate) async fn create(&self, name: &str, mut attributes: Vec<AttributeChange>) {
+        let name = QueueName::new(name).unwrap();
+        if name.is_fifo() {
+            attributes.push(AttributeChange::FifoQueue(true));
+        }
+        let request = Request::from(CreateQueue { name, attributes, tags: Vec::new() });
+        let envelope = Envelope { action: request.action(), queue: None, request: Ok(request) };
+        self.broker.call(&self.caller, envelope).await.unwrap();
+    }
+
+    /// Sends a message.
+    pub(crate) async fn send(&self, queue: &str, message: NewMessage) -> Result<Sent, Error> {
+        match self.call(queue, SendMessage { message }).await? {
+            Response::Sent(sent) => Ok(sent),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Receives up to ten messages with all they have, waiting up to so many seconds.
+    pub(crate) async fn receive(&self, queue: &str, wait_seconds: u32) -> Result<Vec<ReceivedMessage>, Error> {
+        match self.call(queue, receive(wait_seconds)).await? {
+            Response::Messages(messages) => Ok(messages),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Deletes a message.
+    pub(crate) async fn delete(&self, queue: &str, handle: &str) -> Result<Response, Error> {
+        self.call(queue, DeleteMessage { receipt_handle: handle.into() }).await
+    }
+}
+
+pub(crate) fn locator(queue: &str) -> QueueLocator {
+    QueueLocator { account: None, name: QueueName::new(queue).unwrap() }
+}
+
+/// A wish for up to ten messages with all they have.
+pub(crate) fn receive(wait_seconds: u32) -> ReceiveMessage {
+    ReceiveMessage {
+        max_messages: 10,
+        visibility_seconds: None,
+        wait_seconds: Some(wait_seconds),
+        system_attributes: SystemAttributes::ALL,
+        message_attributes: vec![NameFilter::All],
+        attempt_id: None,
+    }
+}
+
+/// A message with nothing but a body.
+pub(crate) fn message(body: &str) -> NewMessage {
+    NewMessage {
+        body: body.into(),
+        body_md5: Md5([1; 16]),
+        attributes: Vec::new(),
+        attributes_md5: None,
+        trace_header: None,
+        system_attributes_md5: None,
+        delay_seconds: None,
+        group_id: None,
+        deduplication_id: None,
+    }
+}
+
+/// A message for a FIFO queue.
+pub(crate) fn in_group(body: &str, group: &str, deduplication_id: Option<&str>) -> NewMessage {
+    NewMessage { group_id: Some(group.into()), deduplication_id: deduplication_id.map(str::to_owned), ..message(body) }
+}
+
+/// A text attribute.
+pub(crate) fn text_attribute(name: &str, value: &str) -> MessageAttribute {
+    let value = AttributeValue::Text(value.into());
+    MessageAttribute { name: name.into(), data_type: "String".into(), value }
+}
+
+/// A journal in memory whose contents can be made unreadable.
+pub(crate) struct Flawed {
+    pub(crate) memory: Memory,
+    unreadable: AtomicBool,
+}
+
+impl Flawed {
+    /// Lets every read of contents fail from now on, or succeed again.
+    pub(crate) fn set_unreadable(&self, unreadable: bool) {
+        self.unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    fn is_unreadable(&self) -> bool {
+        self.unreadable.load(Ordering::SeqCst)
+    }
+}
+
+impl Journal for Flawed {
+    fn acquire(&self, shard: ShardId, listener: Arc<dyn Listener>) -> Result<Tenure, Fault> {
+        self.memory.acquire(shard, listener)
+    }
+
+    fn append(&self, epoch: Epoch, record: Record) -> Result<(), Fault> {
+        self.memory.append(epoch, record)
+    }
+
+    fn durable(&self, shard: ShardId) -> Position {
+        self.memory.durable(shard)
+    }
+
+    fn cached(&self, shard: ShardId, at: Address) -> Option<Bytes> {
+        if self.is_unreadable() { None } else { self.memory.cached(shard, at) }
+    }
+
+    fn fetch(&self, shard: ShardId, at: Vec<Address>, done: FetchDone) {
+        if self.is_unreadable() {
+            std::thread::spawn(move || done(Err(Fault::corrupt("a file", 7, "a wrong checksum"))));
+        } else {
+            self.memory.fetch(shard, at, done);
+        }
+    }
+
+    fn replay(
+        &self,
+        shard: ShardId,
+        from: Position,
+        visit: &mut dyn FnMut(Record) -> Result<(), Fault>,
+    ) -> Result<Position, Fault> {
+        self.memory.replay(shard, from, visit)
+    }
+
+    fn trim(&self, shard: ShardId, below: Position) -> Result<(), Fault> {
+        self.memory.trim(shard, below)
+    }
+
+    fn save_snapshot(&self, shard: ShardId, at: Position, bytes: Bytes) -> Result<(), Fault> {
+        self.memory.save_snapshot(shard, at, bytes)
+    }
+
+    fn load_snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
+        self.memory.load_snapshot(shard)
+    }
+
+    fn stats(&self) -> Stats {
+        self.memory.stats()
+    }
+
+    fn close(&self) -> Result<(), Fault> {
+        self.memory.close()
+    }
+}

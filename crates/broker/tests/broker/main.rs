@@ -1,0 +1,7 @@
+//! The broker over a journal in memory: what callers see, whatever befalls them or the journal.
+
+mod failures;
+mod harness;
+mod messages;
+mod permissions;
+mod waiting;
