@@ -6,6 +6,8 @@ use stanchion_types::attributes::{
 use stanchion_types::limits;
 use stanchion_types::{Code, Error};
 
+use crate::choices;
+
 mod policy;
 mod redrive;
 
@@ -86,6 +88,34 @@ pub fn parse_all(pairs: &[(&str, &str)]) -> Result<Vec<AttributeChange>, Error> 
         ));
     }
     Ok(changes)
+}
+
+/// Checks the attributes of a new queue against its kind.
+///
+/// # Errors
+/// `InvalidAttributeName` for an attribute that only FIFO queues have, on another queue: `FifoQueue` is one, since it
+/// exists only as `true`. `InvalidAttributeValue` for a limit for each message group without the scope it needs.
+pub fn check_new_queue(fifo: bool, changes: &[AttributeChange]) -> Result<(), Error> {
+    if !fifo {
+        return changes.iter().try_for_each(|change| refuse_fifo_only(change.name()));
+    }
+    let scope = AttributeChange::DeduplicationScope(DeduplicationScope::MessageGroup);
+    let limit = AttributeChange::FifoThroughputLimit(ThroughputLimit::PerMessageGroupId);
+    if changes.contains(&limit) && !changes.contains(&scope) {
+        return Err(choices::limit_without_scope());
+    }
+    Ok(())
+}
+
+fn refuse_fifo_only(name: AttributeName) -> Result<(), Error> {
+    match name {
+        AttributeName::DeduplicationScope | AttributeName::FifoThroughputLimit => Err(Error::new(
+            Code::InvalidAttributeName,
+            format!("You can specify the {} only when FifoQueue is set to true.", name.name()),
+        )),
+        name if name.is_fifo_only() => Err(Error::unknown_attribute(name.name())),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the attributes that can be set, in the order of the service model; those that are not set are left out.

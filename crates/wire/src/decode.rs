@@ -34,7 +34,7 @@ pub fn decode(head: &Head, body: &[u8]) -> Result<Envelope, Error> {
 }
 
 fn decode_json(head: &Head, body: &[u8]) -> Result<Envelope, Error> {
-    let target = head.target.unwrap_or_default();
+    let target = head.target.ok_or_else(|| missing_action("X-Amz-Target"))?;
     let name = target.strip_prefix(TARGET_PREFIX).unwrap_or(target);
     let known = target.strip_prefix(TARGET_PREFIX).and_then(Action::from_name);
     let action = known.ok_or_else(|| not_valid(Code::UnknownOperation, name))?;
@@ -64,7 +64,7 @@ fn decode_query(head: &Head, body: &[u8]) -> Result<Envelope, Error> {
     let form = Form::parse([url_parameters, if head.method == "GET" { &[] } else { body }])?;
     let fields = form.members();
     let name = fields.text(ACTION)?.filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| Error::new(Code::MissingAction, "The request must contain the parameter Action."))?;
+    let name = name.ok_or_else(|| missing_action("Action"))?;
     if let Some(version) = fields.text(VERSION)?.filter(|version| *version != choices::VERSION) {
         return Err(choices::unknown_version(version));
     }
@@ -93,6 +93,10 @@ fn finish<'t>(
 ) -> Result<Envelope, Error> {
     let request = op::decode(action, fields, head.trace_header)?;
     Ok(Envelope { action, queue: queue.transpose()?, request })
+}
+
+fn missing_action(parameter: &str) -> Error {
+    Error::new(Code::MissingAction, format!("The request must contain the parameter {parameter}."))
 }
 
 fn not_valid(code: Code, action: &str) -> Error {

@@ -19,6 +19,7 @@ mod fields;
 mod locator;
 mod message;
 mod op;
+pub mod tags;
 mod text;
 mod token;
 mod writer;

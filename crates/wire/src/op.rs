@@ -31,7 +31,6 @@ mod send_message_batch;
 mod set_queue_attributes;
 mod start_message_move_task;
 mod tag_queue;
-mod tags;
 mod untag_queue;
 
 const QUEUE_URL: Name = Name::same("QueueUrl");

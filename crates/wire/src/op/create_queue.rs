@@ -1,10 +1,10 @@
-use stanchion_types::attributes::{AttributeChange, AttributeName, DeduplicationScope, ThroughputLimit};
+use stanchion_types::attributes::{AttributeChange, AttributeName};
 use stanchion_types::request::CreateQueue;
-use stanchion_types::{Code, Error, QueueName};
+use stanchion_types::{Error, QueueName};
 
 use crate::fields::{Fields, MapName, Name};
-use crate::op::{ATTRIBUTES, Checked, tags};
-use crate::{attributes, choices};
+use crate::op::{ATTRIBUTES, Checked};
+use crate::{attributes, tags};
 
 const QUEUE_NAME: Name = Name::same("QueueName");
 const TAGS: MapName = MapName::tags("tags");
@@ -36,31 +36,12 @@ fn check(name: &str, pairs: &[(&str, &str)], tags: Vec<(&str, &str)>) -> Result<
         _ if fifo => return Err(Error::invalid_parameter(BAD_FIFO_NAME)),
         _ => return Err(Error::invalid_parameter(BAD_NAME)),
     };
-    if !fifo {
-        pairs.iter().try_for_each(|(name, _)| refuse_fifo_only(name))?;
-    }
     let mut attributes = attributes::parse_all(pairs)?;
+    attributes::check_new_queue(fifo, &attributes)?;
     attributes.retain(|change| !removes(change));
-    let scope = AttributeChange::DeduplicationScope(DeduplicationScope::MessageGroup);
-    let limit = AttributeChange::FifoThroughputLimit(ThroughputLimit::PerMessageGroupId);
-    if attributes.contains(&limit) && !attributes.contains(&scope) {
-        return Err(choices::limit_without_scope());
-    }
     let tags = tags::check(tags)?;
     tags::check_count(&tags, &name)?;
     Ok(CreateQueue { name, attributes, tags })
-}
-
-/// Refuses attributes that standard queues do not have. `FifoQueue` is one: it exists only as `true`.
-fn refuse_fifo_only(name: &str) -> Result<(), Error> {
-    match AttributeName::from_name(name) {
-        Some(AttributeName::DeduplicationScope | AttributeName::FifoThroughputLimit) => Err(Error::new(
-            Code::InvalidAttributeName,
-            format!("You can specify the {name} only when FifoQueue is set to true."),
-        )),
-        Some(attribute) if attribute.is_fifo_only() => Err(Error::unknown_attribute(name)),
-        _ => Ok(()),
-    }
 }
 
 /// Tells whether an attribute was given as empty, which for a new queue means not given.

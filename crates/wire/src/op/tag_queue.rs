@@ -2,7 +2,8 @@ use stanchion_types::Error;
 use stanchion_types::request::TagQueue;
 
 use crate::fields::{Fields, MapName};
-use crate::op::{Checked, tags};
+use crate::op::Checked;
+use crate::tags;
 
 const TAGS: MapName = MapName::tags("Tags");
 

@@ -1,4 +1,4 @@
-//! The rules for tags.
+//! The rules for tags, also those of queues that a configuration file declares.
 
 use stanchion_types::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
 use stanchion_types::{Error, QueueName};
@@ -6,7 +6,11 @@ use stanchion_types::{Error, QueueName};
 use crate::choices;
 
 /// Checks keys and values, and sorts by key.
-pub(super) fn check(tags: Vec<(&str, &str)>) -> Result<Vec<(String, String)>, Error> {
+///
+/// # Errors
+/// `InvalidParameterValue` for the first tag whose key or value is too long, has other characters than tags may have,
+/// or whose key begins with `aws:`.
+pub fn check(tags: Vec<(&str, &str)>) -> Result<Vec<(String, String)>, Error> {
     for (key, value) in &tags {
         check_tag(key, value)?;
     }
@@ -15,8 +19,11 @@ pub(super) fn check(tags: Vec<(&str, &str)>) -> Result<Vec<(String, String)>, Er
     Ok(tags)
 }
 
-/// Checks the number of a new queue's tags.
-pub(super) fn check_count(tags: &[(String, String)], queue: &QueueName) -> Result<(), Error> {
+/// Checks the number of a queue's tags.
+///
+/// # Errors
+/// `InvalidParameterValue`, which names the queue, if there are more than 50.
+pub fn check_count(tags: &[(String, String)], queue: &QueueName) -> Result<(), Error> {
     if tags.len() <= TAGS_MAX {
         return Ok(());
     }
