@@ -1,7 +1,7 @@
 use stanchion_types::attributes::AttributeName;
 use stanchion_types::message::{AttributeValue, Md5, MessageAttribute, SystemAttribute};
 use stanchion_types::response::{BatchResult, Queues, ReceivedMessage, Sent};
-use stanchion_types::{MessageId, QueueName};
+use stanchion_types::{Code, MessageId, QueueName};
 
 use super::*;
 

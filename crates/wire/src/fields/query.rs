@@ -49,12 +49,12 @@ impl<'q> Form<'q> {
         let mut parameters = Vec::with_capacity(16);
         let mut seen = 0;
         for part in parts.into_iter().flat_map(parameters_of) {
-            if part.is_empty() {
-                continue;
-            }
             seen += 1;
             if seen > PARAMETERS_MAX {
                 return Err(malformed(format!("The request has more than {PARAMETERS_MAX} parameters.")));
+            }
+            if part.is_empty() {
+                continue;
             }
             let at = memchr(b'=', part);
             let (name, value) = at.map_or((part, &[][..]), |at| (&part[..at], &part[at + 1..]));
