@@ -69,7 +69,7 @@ impl Engine {
             Command::DeleteQueue { queue } => self.delete_queue(*queue),
             Command::SetQueueAttributes { queue, attributes } => self.set_attributes(*queue, attributes),
             Command::ChangeTags { queue, set, remove } => self.change_tags(*queue, set, remove),
-            Command::DescribeQueue { queue } => self.describe_queue(*queue),
+            Command::DescribeQueue { queue } => self.describe_queue(*queue, now),
             Command::ListQueues { region, account, prefix, after, limit } => {
                 Ok(self.list_queues(region, *account, prefix, after.as_deref(), *limit))
             }

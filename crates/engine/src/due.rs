@@ -103,16 +103,20 @@ impl Engine {
     /// Returns the page that a queue should have in memory soon, before somebody waits for it.
     pub fn prefetch(&self, id: QueueId) -> Option<PageWish> {
         let queue = self.queue(id)?;
-        let (page, listed) = queue.cold.first()?;
-        let low = queue.lanes.ready() < self.options.page_messages && queue.has_room();
-        low.then_some(PageWish { queue: id, page, list: listed.list, purpose: Purpose::Thaw })
+        let (page, listed) = queue.next_page()?;
+        (queue.lanes.ready() < self.options.page_messages).then_some(PageWish {
+            queue: id,
+            page,
+            list: listed.list,
+            purpose: Purpose::Thaw,
+        })
     }
 
     /// Returns the event that brings a page back to memory that was read for that purpose.
     pub fn thaw(&self, id: QueueId, page: PageId) -> Option<Event> {
         let queue = self.queue(id)?;
         let (first, _) = queue.cold.first()?;
-        let messages = self.loaded_page(queue, page).filter(|_| first == page && queue.has_room())?;
+        let messages = self.loaded_page(queue, page).filter(|_| first == page)?;
         Some(Event::Thawed { queue: id, page, messages: messages.to_vec() })
     }
 }

@@ -337,9 +337,12 @@ impl Queue {
         self.waiting
     }
 
-    /// Tells whether the window takes a page more.
-    pub(crate) fn has_room(&self) -> bool {
-        self.lanes.ready() < self.window
+    /// Returns the page that comes next into the window, if the window has room for more.
+    ///
+    /// A receive that finds less than it wants in a full window gets less: what a page brings beyond the window
+    /// would only be chilled again.
+    pub(crate) fn next_page(&self) -> Option<(PageId, &Page)> {
+        self.cold.first().filter(|_| self.lanes.ready() < self.window)
     }
 
     /// Returns how many more messages the window holds than it should.

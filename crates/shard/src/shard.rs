@@ -6,7 +6,7 @@ use bytes::Bytes;
 use stanchion_engine::command::{Command, Receive, Reply};
 use stanchion_engine::event::Event;
 use stanchion_engine::event::codec;
-use stanchion_engine::ids::{Entropy, QueueId};
+use stanchion_engine::ids::{ContentAddress, Entropy, QueueId};
 use stanchion_engine::{At, Decision, Due, Engine, PageWish, Purpose, Queue};
 use stanchion_types::{Error, QueueArn, Timestamp};
 
@@ -52,6 +52,7 @@ struct Turn {
     payload: Vec<u8>,
     count: u32,
     replies: Vec<(Ticket, Reply)>,
+    reads: Vec<(ReadId, ContentAddress)>,
 }
 
 impl Shard {
@@ -275,7 +276,7 @@ impl Shard {
 
     fn read(&mut self, wish: PageWish, job: Option<Job>) {
         if let Some(id) = self.reads.add(wish, job) {
-            self.outputs.push_back(Output::Read(id, wish.list));
+            self.turn.reads.push((id, wish.list));
         }
     }
 
@@ -296,6 +297,8 @@ impl Shard {
         {
             self.apply(&[event]);
         }
+        // What the page showed to be over goes before anything is decided.
+        self.advance();
         for job in read.jobs {
             self.decide(job);
         }
@@ -318,12 +321,14 @@ impl Shard {
 
     /// Hands the turn's events to the journal and its replies to the gate.
     fn end_turn(&mut self) {
-        let Turn { payload, count, replies } = std::mem::take(&mut self.turn);
+        let Turn { payload, count, replies, reads } = std::mem::take(&mut self.turn);
         if count > 0 {
             self.tail += 1;
             let record = Record { position: self.tail, clock: self.now, count, payload: Bytes::from(payload) };
             self.outputs.push_back(Output::Append(record));
         }
+        // A page may have been written in this very turn, so reads come after the record.
+        self.outputs.extend(reads.into_iter().map(|(id, list)| Output::Read(id, list)));
         for (ticket, reply) in replies {
             self.gate.hold(self.tail, ticket, reply, &mut self.outputs);
         }

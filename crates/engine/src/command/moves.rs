@@ -110,8 +110,7 @@ impl Engine {
         }
         let keys: Vec<MessageKey> = source.lanes.next().take(wanted).collect();
         if keys.len() < wanted
-            && source.has_room()
-            && let Some((page, listed)) = source.cold.first()
+            && let Some((page, listed)) = source.next_page()
         {
             return Step::Load(PageWish { queue: source.id, page, list: listed.list, purpose: Purpose::Thaw });
         }

@@ -6,7 +6,7 @@ use stanchion_types::attributes::{AttributeChange, QueueAttributes};
 use stanchion_types::{AccountId, Code, Error, QueueArn, Region, Timestamp, limits};
 
 use crate::command::{Description, Reply};
-use crate::decide::Decision;
+use crate::decide::{Decision, PageWish, Purpose};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::ids::QueueId;
@@ -67,8 +67,15 @@ impl Engine {
         Ok(Decision::done(Event::TagsChanged { queue: id, set: set.to_vec(), removed: remove.to_vec() }))
     }
 
-    pub(crate) fn describe_queue(&self, id: QueueId) -> Decided {
+    pub(crate) fn describe_queue(&self, id: QueueId, now: Timestamp) -> Decided {
         let queue = self.existing(id)?;
+        // A page on which something has expired must be read before the counters are right.
+        if let Some((sent, page)) = queue.cold.oldest_of_all()
+            && sent.plus_seconds(queue.attributes.retention_seconds) <= now
+        {
+            let list = queue.cold.get(page).expect("the page was just found").list;
+            return Ok(Decision::Load(PageWish { queue: id, page, list, purpose: Purpose::Look }));
+        }
         Ok(Decision::answer(Reply::Description(Box::new(Description {
             arn: queue.arn.clone(),
             attributes: queue.attributes.clone(),

@@ -45,8 +45,7 @@ impl Engine {
         }
         if keys.len() < wanted
             && dead.len() < MOVES_MAX
-            && queue.has_room()
-            && let Some((page, listed)) = queue.cold.first()
+            && let Some((page, listed)) = queue.next_page()
         {
             let wish = PageWish { queue: queue.id, page, list: listed.list, purpose: Purpose::Thaw };
             return Ok(Decision::Load(wish));

@@ -130,6 +130,11 @@ impl Cold {
         self.by_age.iter().find(|(_, id)| !self.reading.contains(id)).copied()
     }
 
+    /// Returns the page with the oldest message of all.
+    pub fn oldest_of_all(&self) -> Option<(Timestamp, PageId)> {
+        self.by_age.first().copied()
+    }
+
     /// Notes that a page is being read, or no longer.
     pub fn set_reading(&mut self, id: PageId, reading: bool) {
         if reading && self.pages.contains_key(&id) {

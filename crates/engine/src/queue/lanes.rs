@@ -149,8 +149,8 @@ impl Lanes {
     /// Lists the lane in `open`, or not, as its state demands; forgets it when it is empty.
     fn refresh(&mut self, key: LaneKey) {
         let lane = self.lanes.get_mut(&key).expect("the lane was just used");
-        let servable = !lane.noisy && !(self.locking && lane.in_flight > 0);
-        let head = if servable { lane.ready.keys().next().copied() } else { None };
+        let apart = lane.noisy || self.locking && lane.in_flight > 0;
+        let head = if apart { None } else { lane.ready.keys().next().copied() };
         if head != lane.listed {
             if let Some(listed) = lane.listed {
                 self.open.remove(&(listed, key));

@@ -1,0 +1,69 @@
+//! What a shard tells its driver, and when.
+
+use stanchion_engine::command::{Command, Reply};
+use stanchion_engine::ids::Entropy;
+use stanchion_types::Timestamp;
+
+use super::script::arn;
+use crate::{Input, Options, Output, Shard, Ticket};
+
+fn create(ticket: u64, name: &str) -> Input {
+    let command = Command::CreateQueue { arn: arn(name), attributes: Vec::new(), tags: Vec::new() };
+    Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) }
+}
+
+fn outputs(shard: &mut Shard, input: Input) -> Vec<Output> {
+    shard.handle(Timestamp::from_millis(1), input);
+    std::iter::from_fn(|| shard.poll_output()).collect()
+}
+
+#[test]
+fn a_reply_leaves_when_its_record_is_durable_and_not_before() {
+    let mut shard = Shard::new(Options::default());
+    let first = outputs(&mut shard, create(1, "q"));
+    assert!(matches!(&first[..], [Output::Append(record)] if record.position == 1), "{first:?}");
+    let replies = outputs(&mut shard, Input::Durable(1));
+    assert!(matches!(&replies[..], [Output::Reply(Ticket(1), Reply::Queue(_))]), "{replies:?}");
+}
+
+#[test]
+fn an_answer_that_changes_nothing_waits_for_what_it_tells_of() {
+    let mut shard = Shard::new(Options::default());
+    outputs(&mut shard, create(1, "q"));
+    let queue = shard.find(&arn("q")).expect("the queue exists").id();
+    let purge = |ticket| {
+        let command = Command::Purge { queue };
+        Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) }
+    };
+    assert_eq!(outputs(&mut shard, purge(2)).len(), 1);
+    // The refusal tells of the purge before it, which a crash could still undo.
+    assert_eq!(outputs(&mut shard, purge(3)), []);
+    assert_eq!(outputs(&mut shard, Input::Durable(1)).len(), 1);
+    let replies = outputs(&mut shard, Input::Durable(2));
+    let [Output::Reply(Ticket(2), Reply::Done), Output::Reply(Ticket(3), Reply::Refused(_))] = &replies[..] else {
+        panic!("{replies:?}")
+    };
+}
+
+#[test]
+fn a_clock_that_goes_back_stands_still() {
+    let mut shard = Shard::new(Options::default());
+    shard.handle(Timestamp::from_millis(1000), create(1, "q"));
+    shard.handle(Timestamp::from_millis(500), create(2, "p"));
+    let outputs = std::iter::from_fn(|| shard.poll_output());
+    let clocks = outputs.map(|output| match output {
+        Output::Append(record) => record.clock,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(clocks.collect::<Vec<_>>(), [Timestamp::from_millis(1000); 2]);
+}
+
+#[test]
+fn a_snapshot_that_was_cut_is_refused() {
+    let mut shard = Shard::new(Options::default());
+    outputs(&mut shard, create(1, "q"));
+    let (_, bytes) = shard.snapshot();
+    for length in 0..bytes.len() {
+        assert!(Shard::restore(Options::default(), &bytes[..length]).is_err(), "{length} bytes were taken for a whole");
+    }
+}
