@@ -6,9 +6,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stanchion_journal::{Fault, Journal, Memory};
+use stanchion_journal::{Fault, Journal, Local, local};
 
-use crate::settings::Settings;
+use crate::settings::{Durability, Settings};
 
 /// Makes the data directory unless it exists, readable by its owner only, and returns its full path.
 pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, String> {
@@ -17,9 +17,18 @@ pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, String> {
     directory.canonicalize().map_err(named)
 }
 
-/// Opens the journal in the data directory.
-pub(crate) fn open(_settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
-    Ok(Arc::new(Memory::automatic()))
+/// Opens the journal in a data directory, or begins one there.
+pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
+    let options = local::Options {
+        segment_bytes: settings.segment_bytes,
+        cache_bytes: settings.cache_bytes as usize,
+        durability: match settings.durability {
+            Durability::Sync => local::Durability::Sync,
+            Durability::Interval(interval) => local::Durability::Interval(interval),
+            Durability::Memory => local::Durability::Memory,
+        },
+    };
+    Ok(Arc::new(Local::open(directory, options)?))
 }
 
 /// Returns the broker's part of the settings.

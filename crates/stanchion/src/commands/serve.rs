@@ -1,6 +1,6 @@
 //! `stanchion serve`.
 
-use std::future::Future;
+use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -46,9 +46,8 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     // Caught from here on: a signal during a long replay must not be taken for the second one.
     let signals = Signals::catch().map_err(Stop::failed)?;
     let data_dir = storage::prepare(&settings.data_dir).map_err(Stop::failed)?;
-    let journal = storage::open(settings).map_err(Stop::failed)?;
-    let at =
-        |error: &dyn std::fmt::Display| Stop::failed(format_args!("data directory {}: {error}", data_dir.display()));
+    let at = |error: &dyn fmt::Display| Stop::failed(format_args!("data directory {}: {error}", data_dir.display()));
+    let journal = storage::open(&data_dir, settings).map_err(|error| at(&error))?;
     let secret = Secret::load_or_create(&data_dir).map_err(|error| at(&error))?;
     let broker = Broker::open(journal, &secret, storage::broker_options(settings)).map_err(|error| at(&error))?;
     let broker = Arc::new(broker);
@@ -163,12 +162,10 @@ impl Signals {
     }
 
     /// Waits for the next signal and returns its name.
-    fn next(&mut self) -> impl Future<Output = &'static str> {
-        async {
-            tokio::select! {
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.interrupt.recv() => "SIGINT",
-            }
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

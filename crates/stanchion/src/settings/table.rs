@@ -63,8 +63,8 @@ pub(crate) const SETTINGS: [Setting; 16] = [
         value: "MODE",
         default: "sync",
         help: "What an answer promises. sync: what it says is on disk, also after a power cut. interval=MS: on disk \
-               within so many milliseconds; a power cut loses what was answered since, a crash of the server loses \
-               nothing. memory: left to the operating system; a power cut may lose the last half minute.",
+               within so many milliseconds; a power cut loses what was answered since. memory: left to the operating \
+               system; a power cut loses up to a segment. A crash of the server itself loses nothing.",
     },
     Setting {
         key: "sixty_second_rules",
