@@ -71,6 +71,8 @@ pub(crate) enum Rule {
     AttributeForgotten,
     /// A correct call was refused.
     Refused,
+    /// A queue did not get empty, or counts messages that it does not have.
+    NotDrained,
 }
 
 /// A broken promise and whom it was given.

@@ -57,6 +57,11 @@ pub(crate) enum What {
     MovesEnded {
         source: &'static str,
     },
+    /// What the drain at the end found wrong with a queue.
+    NotDrained {
+        queue: &'static str,
+        why: String,
+    },
     Set {
         queue: &'static str,
         key: &'static str,

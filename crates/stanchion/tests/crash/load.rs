@@ -269,6 +269,12 @@ impl Session {
         }
     }
 
+    /// This function notes that a queue cannot be emptied as it should.
+    pub(crate) fn note_not_drained(&mut self, queue: &'static str, why: String) {
+        let now = self.now();
+        self.note(now, now, What::NotDrained { queue, why });
+    }
+
     /// This function notes that all move tasks out of `source` have ended.
     pub(crate) fn note_moves_ended(&mut self, source: &'static str) {
         let now = self.now();

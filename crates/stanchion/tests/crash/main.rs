@@ -18,13 +18,13 @@ mod queues;
 mod random;
 mod server;
 
-use checker::Violation;
+use checker::{Rule, Violation};
 use client::Client;
 use history::{Event, Outcome, What};
 use load::{Session, drain};
 use random::Random;
 use server::{Gate, Server};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,8 +32,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const KILLS: u64 = 50;
-/// How many offending messages a failure shows in full.
-const SHOWN_MAX: usize = 5;
+/// How many offenders against each rule a failure shows, and how many events of
+/// each.
+const SHOWN_MAX: usize = 2;
+const EVENTS_SHOWN_MAX: usize = 40;
 
 #[test]
 fn acknowledged_work_survives_every_kill() {
@@ -53,7 +55,9 @@ fn acknowledged_work_survives_every_kill() {
     }
     let all: String = events.iter().map(|event| format!("{event:?}\n")).collect();
     std::fs::write(directory.path.join("history.txt"), all).expect("the history's file");
-    panic!("{}", explain(seed, &events, &violations, &directory.path));
+    let all: String = violations.iter().map(|violation| format!("{violation}\n")).collect();
+    std::fs::write(directory.path.join("violations.txt"), all).expect("the violations' file");
+    panic!("{}", explain(seed, kills, &events, &violations, &directory.path));
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -246,15 +250,21 @@ fn summary(events: &[Event], kills: u64) -> String {
     )
 }
 
-fn explain(seed: u64, events: &[Event], violations: &[Violation], directory: &Path) -> String {
-    let mut text = format!("{} promises broken; seed {seed}; {}\n", violations.len(), directory.display());
-    let mut shown = BTreeSet::new();
+/// Counts by rule, and the first offenders of each with all that is known of
+/// them. The whole list is in the kept directory.
+fn explain(seed: u64, kills: u64, events: &[Event], violations: &[Violation], directory: &Path) -> String {
+    let mut by_rule: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();
     for violation in violations {
+        by_rule.entry(violation.rule).or_default().push(violation);
+    }
+    let mut text = format!("{} promises broken; {}\n", violations.len(), directory.display());
+    writeln!(text, "replay with STANCHION_CRASH_SEED={seed} STANCHION_CRASH_KILLS={kills}").expect("writing to memory");
+    for (rule, found) in &by_rule {
+        writeln!(text, "{:>8}  {rule:?}", found.len()).expect("writing to memory");
+    }
+    for violation in by_rule.values().flat_map(|found| found.iter().take(SHOWN_MAX)) {
         writeln!(text, "\n{violation}").expect("writing to memory");
-        if shown.len() >= SHOWN_MAX || !shown.insert(&violation.subject) {
-            continue;
-        }
-        for event in events.iter().filter(|event| event.mentions(&violation.subject)) {
+        for event in events.iter().filter(|event| event.mentions(&violation.subject)).take(EVENTS_SHOWN_MAX) {
             writeln!(text, "    {event:?}").expect("writing to memory");
         }
     }

@@ -96,7 +96,7 @@ fn maybe_superseded(
     expired_by_then && lost > 0
 }
 
-/// Every call of the load is a correct one. Deletes, visibility changes and
+/// Every call of the load is a correct one, and every queue can be drained. Deletes, visibility changes and
 /// move tasks may come too late or too early and are judged elsewhere.
 fn refused(events: &[Event], violations: &mut Vec<Violation>) {
     for event in events {
@@ -109,6 +109,10 @@ fn refused(events: &[Event], violations: &mut Vec<Violation>) {
             | What::Purge { queue, outcome: Outcome::Refused(why) } => (*queue, why),
             What::Set { key, outcome: Outcome::Refused(why), .. }
             | What::Get { key, outcome: Outcome::Refused(why), .. } => (*key, why),
+            What::NotDrained { queue, why } => {
+                violations.report(Rule::NotDrained, queue, why.clone());
+                continue;
+            }
             _ => continue,
         };
         violations.report(Rule::Refused, subject, why.clone());

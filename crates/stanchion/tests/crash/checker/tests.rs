@@ -443,3 +443,21 @@ fn a_forgotten_attribute_is_seen() {
     });
     assert_eq!(undecided, [Rule::AttributeForgotten]);
 }
+
+#[test]
+fn a_queue_that_cannot_be_drained_and_a_refused_call_are_seen() {
+    let stuck = broken(|story| {
+        story.note(What::NotDrained { queue: Q, why: "still counts one".into() });
+    });
+    assert_eq!(stuck, [Rule::NotDrained]);
+    for what in [
+        What::Purge { queue: Q, outcome: Outcome::Refused("no".into()) },
+        What::Receive { queue: Q, visibility_ms: 0, outcome: Outcome::Refused("no".into()) },
+        What::Set { queue: Q, key: "k", value: "v".into(), outcome: Outcome::Refused("no".into()) },
+    ] {
+        let refused = broken(|story| {
+            story.note(what);
+        });
+        assert_eq!(refused, [Rule::Refused]);
+    }
+}
