@@ -77,7 +77,7 @@ def test_a_message_comes_back_at_the_head_of_its_group(sqs, fifo):
 
 def test_a_duplicate_is_answered_and_not_stored(sqs, fifo):
     first = send(sqs, fifo, "original", dedup="same")
-    second = send(sqs, fifo, "other body", "other group", dedup="same")
+    second = send(sqs, fifo, "other body", "other-group", dedup="same")
     assert second["MessageId"] == first["MessageId"]
     assert second["SequenceNumber"] == first["SequenceNumber"]
     assert second["MD5OfMessageBody"] == hashlib.md5(b"other body").hexdigest()

@@ -1,10 +1,11 @@
-"""Connections: closed in the middle of a poll, and bodies that never come."""
+"""Connections: closed in the middle, reused, and requests of unreasonable size."""
 
 import http.client
 import json
+import socket
 
 from helpers import receive_one
-from raw import AUTHORIZATION
+from raw import AUTHORIZATION, path_of
 
 
 def test_a_client_that_leaves_its_poll_loses_no_message(sqs, raw, queue):
@@ -31,3 +32,34 @@ def test_a_connection_serves_one_request_after_another(raw, queue):
         assert reply.status == 200 and json.loads(reply.read())["MessageId"]
         assert connection.sock is not None, "the server closed the connection"
     connection.close()
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read(raw, queue):
+    connection = http.client.HTTPConnection(raw.host, raw.port, timeout=30)
+    connection.putrequest("POST", "/")
+    for name, value in {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage",
+                        "Authorization": AUTHORIZATION, "Content-Length": str(1 << 40)}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    # None of the announced terabyte is ever sent: the answer has to come from its length alone.
+    assert connection.getresponse().status == 413
+    connection.close()
+    assert raw.json("ReceiveMessage", {"QueueUrl": queue}).json() == {}
+
+
+def test_a_hundred_thousand_parameters_are_an_error_and_no_hang(raw, queue):
+    form = "Action=SetQueueAttributes&Version=2012-11-05&" + "&".join(
+        f"Attribute.{n}.Name=a{n}&Attribute.{n}.Value=1" for n in range(1, 50_001))
+    reply = raw.send("POST", path_of(queue), form.encode(), Content_Type="application/x-www-form-urlencoded")
+    assert 400 <= reply.status < 500
+    assert raw.json("ReceiveMessage", {"QueueUrl": queue}).json() == {}
+
+
+def test_a_request_cut_off_in_the_middle_changes_nothing(raw, queue):
+    body = json.dumps({"QueueUrl": queue, "MessageBody": "half"}).encode()
+    with socket.create_connection((raw.host, raw.port), timeout=30) as half:
+        head = (
+            f"POST / HTTP/1.1\r\nHost: {raw.host}\r\nContent-Type: application/x-amz-json-1.0\r\n"
+            f"X-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: {len(body)}\r\n\r\n")
+        half.sendall(head.encode() + body[:-1])
+    assert raw.json("ReceiveMessage", {"QueueUrl": queue, "WaitTimeSeconds": 1}).json() == {}
