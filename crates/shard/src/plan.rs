@@ -52,6 +52,11 @@ impl Reads {
         Some(read)
     }
 
+    /// Tells whether a command waits for a page.
+    pub(crate) fn hold(&self, ticket: Ticket) -> bool {
+        self.reads.values().any(|read| read.jobs.iter().any(|job| job.ticket == ticket))
+    }
+
     /// Forgets a receive that waits for a page.
     pub(crate) fn cancel_receive(&mut self, ticket: Ticket) {
         for read in self.reads.values_mut() {

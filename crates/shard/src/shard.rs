@@ -136,6 +136,16 @@ impl Shard {
         &self.engine
     }
 
+    /// Tells whether the receive of this ticket is parked.
+    pub fn is_parked(&self, ticket: Ticket) -> bool {
+        self.waiters.holds(ticket)
+    }
+
+    /// Tells whether the command of this ticket waits for a page that is being read.
+    pub fn is_reading_for(&self, ticket: Ticket) -> bool {
+        self.reads.hold(ticket)
+    }
+
     /// Takes the next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -40,6 +40,11 @@ impl Waiters {
         Some((*ticket, &self.by_ticket[ticket].receive))
     }
 
+    /// Tells whether a receive is parked.
+    pub(crate) fn holds(&self, ticket: Ticket) -> bool {
+        self.by_ticket.contains_key(&ticket)
+    }
+
     /// Forgets a receive, and tells whether it was parked.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> bool {
         let Some(waiter) = self.by_ticket.remove(&ticket) else { return false };

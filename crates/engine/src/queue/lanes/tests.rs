@@ -1,1 +1,114 @@
 use super::*;
+
+fn group(number: u64) -> LaneKey {
+    Some(GroupKey(number))
+}
+
+fn lanes(locking: bool, messages: &[(LaneKey, u64)]) -> Lanes {
+    let mut lanes = Lanes::new(locking);
+    for &(lane, order) in messages {
+        lanes.insert(lane, order, MessageKey(order));
+    }
+    lanes
+}
+
+fn order(lanes: &Lanes) -> Vec<u64> {
+    lanes.next().map(|key| key.0).collect()
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+/// Takes the first message as a receive does.
+fn receive(lanes: &mut Lanes, lane: LaneKey, order: u64, now: Timestamp) {
+    lanes.remove(lane, order);
+    lanes.started(lane, now);
+}
+
+#[test]
+fn a_standard_queue_merges_all_groups_by_order() {
+    let lanes = lanes(false, &[(group(1), 5), (None, 2), (group(2), 3), (group(1), 1), (None, 4), (group(2), 6)]);
+    assert_eq!(order(&lanes), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_fifo_queue_finishes_a_group_before_the_next() {
+    let lanes = lanes(true, &[(group(1), 5), (group(2), 3), (group(1), 1), (group(2), 6)]);
+    assert_eq!(order(&lanes), [1, 5, 3, 6]);
+}
+
+#[test]
+fn a_lane_is_locked_until_its_last_message_has_left_flight() {
+    let mut lanes = lanes(true, &[(group(1), 1), (group(1), 2), (group(1), 3), (group(2), 4)]);
+    receive(&mut lanes, group(1), 1, at(0));
+    receive(&mut lanes, group(1), 2, at(0));
+    assert_eq!(order(&lanes), [4]);
+    lanes.ended(group(1), at(0), at(1));
+    assert_eq!(order(&lanes), [4]);
+    lanes.ended(group(1), at(0), at(1));
+    assert_eq!(order(&lanes), [3, 4]);
+}
+
+#[test]
+fn a_group_with_thirty_in_flight_and_a_tenth_of_all_is_served_last() {
+    let backlog: Vec<_> = (0..100).map(|order| (group(1), order)).chain([(group(2), 100), (None, 101)]).collect();
+    let mut lanes = lanes(false, &backlog);
+    for order in 0..29 {
+        receive(&mut lanes, group(1), order, at(0));
+    }
+    assert_eq!(order(&lanes)[0], 29);
+    receive(&mut lanes, group(1), 29, at(0));
+    assert_eq!(order(&lanes)[..3], [100, 101, 30]);
+    // Nothing else waits: the noisy group is served.
+    lanes.remove(group(2), 100);
+    lanes.remove(None, 101);
+    assert_eq!(order(&lanes)[0], 30);
+}
+
+#[test]
+fn of_several_noisy_groups_the_one_with_fewer_in_flight_goes_first() {
+    let backlog: Vec<_> = (0..100).map(|order| (group(order % 2), order)).collect();
+    let mut lanes = lanes(false, &backlog);
+    for order in 0..80 {
+        receive(&mut lanes, group(order % 2), order, at(0));
+    }
+    lanes.ended(group(1), at(0), at(0));
+    assert_eq!(order(&lanes)[..2], [81, 83]);
+}
+
+#[test]
+fn a_noisy_group_is_quiet_after_five_idle_minutes() {
+    let backlog: Vec<_> = (0..100).map(|order| (group(1), order)).chain([(group(2), 100), (group(2), 101)]).collect();
+    let mut lanes = lanes(false, &backlog);
+    for order in 0..30 {
+        receive(&mut lanes, group(1), order, at(0));
+    }
+    for _ in 0..30 {
+        lanes.ended(group(1), at(0), at(1));
+    }
+    assert_eq!(order(&lanes)[0], 100);
+    receive(&mut lanes, group(2), 100, at(300));
+    assert_eq!(order(&lanes)[0], 101);
+    lanes.insert(group(2), 102, MessageKey(102));
+    receive(&mut lanes, group(2), 101, at(301));
+    assert_eq!(order(&lanes)[0], 30);
+}
+
+#[test]
+fn a_group_that_keeps_consumers_busy_is_noisy_with_few_messages() {
+    let mut lanes = lanes(false, &[(group(1), 1), (group(1), 2), (group(1), 3), (group(2), 4), (group(2), 5)]);
+    receive(&mut lanes, group(1), 1, at(0));
+    assert_eq!(order(&lanes)[0], 2);
+    // Forty seconds for one message, and a second one under way.
+    lanes.ended(group(1), at(0), at(40));
+    receive(&mut lanes, group(1), 2, at(40));
+    assert_eq!(order(&lanes), [4, 5, 3]);
+}
+
+#[test]
+fn what_is_served_last_is_given_up_first() {
+    let lanes = lanes(true, &[(group(1), 1), (group(1), 5), (group(2), 2), (group(2), 3)]);
+    let keys: Vec<u64> = lanes.last(3).into_iter().map(|key| key.0).collect();
+    assert_eq!(keys, [3, 2, 5]);
+}
