@@ -1,0 +1,8 @@
+//! The binary as a person runs it: start, stop, restart, settings, declared queues, and clients that misbehave.
+
+mod bad_input;
+mod declared;
+mod harness;
+mod idle;
+mod life;
+mod settings;
