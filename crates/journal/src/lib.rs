@@ -7,17 +7,21 @@
 //! What this crate deliberately does not know: queues, messages, events. A payload is bytes with a checksum. It does
 //! not read the clock for a record either: the time in a record is the writer's, so that replay is deterministic.
 //!
-//! Start with [`Journal`], whose documentation is the contract that every implementation keeps. [`Memory`] is the short
-//! implementation, for tests and for queues that may be lost.
+//! Start with [`Journal`], whose documentation is the contract that every implementation keeps and that
+//! [`conformance`] checks. [`Memory`] is the short implementation, for tests and for queues that may be lost; [`Local`]
+//! keeps files in a data directory.
 
+pub mod conformance;
 mod fault;
 mod ids;
 mod journal;
+pub mod local;
 mod memory;
 mod record;
 
 pub use fault::Fault;
 pub use ids::{Address, Epoch, Position, ShardId};
 pub use journal::{FetchDone, Journal, Listener, Stats, Tenure};
+pub use local::Local;
 pub use memory::Memory;
 pub use record::Record;

@@ -300,7 +300,7 @@ impl Journal for Memory {
         state.check()?;
         let id = record.shard;
         let state = &mut *state;
-        let Some(shard) = state.shards.get_mut(&id).filter(|shard| shard.epoch > 0) else {
+        let Some(shard) = state.shards.get_mut(&id).filter(|shard| shard.listener.is_some()) else {
             return Err(Fault::NotAcquired { shard: id });
         };
         let current = Epoch(shard.epoch);
@@ -362,6 +362,9 @@ impl Journal for Memory {
         let first = records.trimmed.next();
         if from < first {
             return Err(Fault::Trimmed { shard, position: from, first });
+        }
+        if from > records.last().next() {
+            return Err(Fault::Gap { shard, expected: records.last().next(), got: from });
         }
         let visited: Vec<_> = records.records.iter().filter(|record| record.position >= from).cloned().collect();
         let last = records.last();

@@ -1,0 +1,554 @@
+//! A journal in files of one directory.
+//!
+//! ```text
+//! <directory>/lock                          held while a process has the journal open
+//! <directory>/journal/state                 identity, and what must be there
+//! <directory>/journal/000000000001.segment  records of all shards, in the order of arrival
+//! <directory>/journal/000000000002.segment  the next one, prepared ahead of time
+//! <directory>/journal/segment.spare         a trimmed one, to be used again
+//! <directory>/snapshots/00000-<position>.snapshot
+//! ```
+//!
+//! One thread writes for all shards ([`writer`](self)), one prepares and puts away segments, two read. Start reading in
+//! `writer.rs` for what happens to a record, in `recover.rs` for what happens after a crash, and in `frame.rs` for the
+//! bytes.
+
+use std::any::Any;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+mod catalogue;
+pub(crate) mod disk;
+pub(crate) mod frame;
+mod front;
+pub(crate) mod index;
+mod janitor;
+mod reader;
+pub(crate) mod recover;
+pub(crate) mod scan;
+pub(crate) mod segment;
+pub mod simulated;
+pub(crate) mod snapshot;
+pub(crate) mod state;
+mod writer;
+
+pub use disk::{Access, Directory, Disk, DiskFile};
+
+use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Record, ShardId, Stats, Tenure};
+use catalogue::Catalogue;
+use front::{Front, Shard};
+use index::Tails;
+use janitor::Janitor;
+use reader::Readers;
+use scan::Step;
+use state::State;
+use writer::{Active, Writer};
+
+/// How many tenures one opening of a journal has numbers for.
+const EPOCHS_PER_OPENING: u64 = 1 << 20;
+/// The first segment of a journal is prepared while somebody waits for the start, so it is small.
+const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
+/// Bounds of the length of a segment, in bytes.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 16 * 1024..=1 << 30;
+
+/// Settings of a local journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Length of a segment in bytes, from 16 KiB to 1 GiB. A longer record gets a longer segment. Default: 64 MiB.
+    ///
+    /// Space comes back in whole segments, and up to two are prepared or kept for later.
+    pub segment_bytes: u64,
+    /// How many bytes of recent records stay in memory. Default: 64 MiB.
+    pub cache_bytes: usize,
+    /// When a record counts as durable. Default: [`Durability::Sync`].
+    pub durability: Durability,
+}
+
+/// When a record counts as durable, and so what a power cut costs.
+///
+/// The end of the process, even by `kill -9`, costs nothing that was acknowledged under any of these. Snapshots and
+/// full segments are always synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk (`fdatasync`). A power cut costs nothing that was acknowledged.
+    Sync,
+    /// When the operating system has it; it is synced within this time. A power cut, or a crash of the operating system,
+    /// costs what was acknowledged during at most this time and one sync: sends, but also deletes, so messages may come
+    /// back.
+    Interval(Duration),
+    /// When the operating system has it; it gets to the disk whenever the system likes. A power cut or a crash of the
+    /// operating system costs up to a segment of acknowledged records.
+    Memory,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { segment_bytes: 64 << 20, cache_bytes: 64 << 20, durability: Durability::Sync }
+    }
+}
+
+/// A journal in files of one directory.
+///
+/// Dropping it without [`close`](Journal::close) is like killing the process: what has not been announced may be lost.
+pub struct Local {
+    shared: Arc<Shared>,
+    threads: Mutex<Option<Threads>>,
+    /// Held until the last thread is gone.
+    lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+}
+
+struct Threads {
+    writer: JoinHandle<Option<(u64, u64)>>,
+    janitor: JoinHandle<()>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// What the threads share.
+struct Shared {
+    disk: Arc<dyn Disk>,
+    journal: u64,
+    opens: u64,
+    options: Options,
+    front: Mutex<Front>,
+    /// There is something for the writer.
+    work: Condvar,
+    /// The writer has finished a group, or failed.
+    settled: Condvar,
+    /// One snapshot is written at a time.
+    snapshots: Mutex<()>,
+    catalogue: Catalogue,
+    janitor: Janitor,
+    readers: Readers,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Front> {
+        // The front is changed in single steps that do not panic half-way, so a poisoned lock guards nothing broken.
+        self.front.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the fault of asking for a record that is not there any more.
+    fn trimmed(&self, shard: ShardId, position: Position) -> Fault {
+        Fault::Trimmed { shard, position, first: self.first(shard) }
+    }
+
+    /// Returns the lowest position of a shard that is there, or the next one if none is.
+    fn first(&self, shard: ShardId) -> Position {
+        let next = self.lock().shards.get(&shard).map_or(Position(1), |shard| shard.tail.next());
+        self.catalogue.first(shard).map_or(next, Position)
+    }
+}
+
+impl Shared {
+    /// Latches a fault and tells everybody, once.
+    fn fail(&self, fault: Fault) {
+        let mut front = self.lock();
+        if front.failed.is_some() {
+            return;
+        }
+        tracing::error!(%fault, "the journal has failed and stays failed");
+        front.failed = Some(fault.clone());
+        let listeners: Vec<_> = front.shards.values().filter_map(|shard| shard.listener.clone()).collect();
+        let unwritten = std::mem::take(&mut front.queue);
+        drop(front);
+        drop(unwritten);
+        self.work.notify_all();
+        self.settled.notify_all();
+        for listener in listeners {
+            listener.failed(fault.clone());
+        }
+    }
+}
+
+impl Local {
+    /// Opens the journal in a directory, or begins one if there is none.
+    ///
+    /// # Errors
+    /// [`Fault::Locked`] if it is open already; [`Fault::Corrupt`] or [`Fault::Missing`] if what is there is not what was
+    /// written. Nothing is changed then, except that a torn tail before the damage may have been cut.
+    pub fn open(directory: impl AsRef<Path>, options: Options) -> Result<Local, Fault> {
+        Local::open_on(Arc::new(Directory::new(directory.as_ref())), options)
+    }
+
+    /// Opens the journal on a disk of one's own.
+    ///
+    /// # Errors
+    /// As [`Local::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, mut options: Options) -> Result<Local, Fault> {
+        options.segment_bytes = options.segment_bytes.clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
+        let failed =
+            |operation, name: &str, error: std::io::Error| Fault::io(operation, disk.root().join(name), &error);
+        for name in ["", "journal", "snapshots"] {
+            disk.make_directory(name).map_err(|error| failed("create", name, error))?;
+        }
+        let lock = disk.lock("lock").map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => Fault::Locked { file: disk.root().join("lock") },
+            _ => failed("lock", "lock", error),
+        })?;
+        let (mut state, recovered) = match State::load(&*disk)? {
+            Some(state) => (state, Some(recover::recover(&*disk, &state)?)),
+            None => (begin(&*disk)?, None),
+        };
+        let files = disk.list("journal").map_err(|error| failed("list", "journal", error))?;
+        let spare = files.iter().any(|file| janitor::SPARE.strip_prefix("journal/") == Some(file));
+        if files.iter().any(|file| janitor::NEW.strip_prefix("journal/") == Some(file)) {
+            disk.remove(janitor::NEW).map_err(|error| failed("remove", janitor::NEW, error))?;
+        }
+        state.opens += 1;
+        state.clean = None;
+        let janitor = Janitor::new(Arc::clone(&disk), state, options.segment_bytes, spare);
+        if recovered.is_none() {
+            let first = janitor.prepare(state.first, options.segment_bytes.min(FIRST_SEGMENT_BYTES))?;
+            janitor.offer(state.first, first);
+        }
+        state.store(&*disk)?;
+        let shared = Arc::new(Shared {
+            catalogue: Catalogue::new(Arc::clone(&disk)),
+            disk,
+            journal: state.journal,
+            opens: state.opens,
+            options,
+            front: Mutex::default(),
+            work: Condvar::new(),
+            settled: Condvar::new(),
+            snapshots: Mutex::new(()),
+            janitor,
+            readers: Readers::default(),
+        });
+        let (active, tails) = shared.resume(recovered, state.first)?;
+        shared.janitor.want(active.number + 1);
+        let mut writer = Writer::new(Arc::clone(&shared), active, tails);
+        writer.begin()?;
+        let threads = Threads::start(&shared, writer)
+            .map_err(|error| Fault::io("start a thread for", shared.disk.root(), &error))?;
+        Ok(Local { shared, threads: Mutex::new(Some(threads)), lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Waits until segments are prepared and trimmed ones put away; for tests and benchmarks.
+    pub fn settle(&self) {
+        self.shared.janitor.settle();
+    }
+
+    /// Waits until everything appended so far is synced.
+    fn flush(&self, mut front: MutexGuard<'_, Front>) -> Result<(), Fault> {
+        front.flush_wanted += 1;
+        let flush = front.flush_wanted;
+        self.shared.work.notify_one();
+        while front.flush_done < flush {
+            front.check_failed()?;
+            front = self.shared.settled.wait(front).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+}
+
+/// Begins a journal in a directory without one.
+fn begin(disk: &dyn Disk) -> Result<State, Fault> {
+    let files = disk.list("journal").map_err(|error| Fault::io("list", disk.root().join("journal"), &error))?;
+    let mut numbers = files.iter().filter_map(|file| segment::number(file));
+    // A crash in the middle of beginning leaves the first segment without the state; anything more had one.
+    if numbers.any(|number| number != 1)
+        || disk.list("snapshots").is_ok_and(|files| files.iter().any(|file| snapshot::identity(file).is_some()))
+    {
+        let reason = "there are segments or snapshots of a journal".to_owned();
+        return Err(Fault::Missing { file: disk.root().join(state::NAME), reason });
+    }
+    let mut id = [0; 8];
+    getrandom::fill(&mut id).map_err(|error| {
+        Fault::io("draw a random number for", disk.root(), &std::io::Error::other(error.to_string()))
+    })?;
+    Ok(State { journal: u64::from_le_bytes(id), opens: 0, first: 1, clean: None })
+}
+
+impl Shared {
+    /// Takes what recovery found into memory, and returns where to go on.
+    fn resume(&self, recovered: Option<recover::Recovered>, first: u64) -> Result<(Active, Tails), Fault> {
+        let begin = |number, file| Active::begin(number, file);
+        let Some(recovered) = recovered else {
+            return Ok((begin(first, self.janitor.take(first)?), Tails::new()));
+        };
+        let open = |number: u64| {
+            let name = segment::name(number);
+            let file = self.disk.open(&name, Access::Write);
+            file.map_err(|error| Fault::io("open", self.disk.root().join(&name), &error))
+        };
+        {
+            let mut front = self.lock();
+            for (&shard, tail) in &recovered.tails {
+                front.shards.insert(shard, Shard::recovered(Position(tail.last)));
+            }
+        }
+        let last = recovered.segments.last().map(|last| (last.number, last.end, last.sealed));
+        for loaded in recovered.segments {
+            self.catalogue.add(loaded.number, loaded.index, loaded.bytes);
+        }
+        let active = match (last, recovered.prepared) {
+            (Some((number, end, false)), prepared) => {
+                if let Some(next) = prepared {
+                    self.janitor.offer(next, open(next)?);
+                }
+                let file = open(number)?;
+                // What was read may only be in the cache of the system: make true what the frames will say.
+                file.sync().map_err(|error| Fault::io("sync", self.disk.root().join(segment::name(number)), &error))?;
+                Active { number, file, end, synced: end, capacity: 0, fresh: false }
+            }
+            (Some((number, _, true)), None) => {
+                begin(number + 1, self.janitor.prepare(number + 1, self.options.segment_bytes)?)
+            }
+            (_, Some(prepared)) => begin(prepared, open(prepared)?),
+            (None, None) => unreachable!("recovery refuses a directory without segments"),
+        };
+        Ok((active, recovered.tails))
+    }
+}
+
+impl Threads {
+    fn start(shared: &Arc<Shared>, writer: Writer) -> std::io::Result<Threads> {
+        let janitor = {
+            let shared = Arc::clone(shared);
+            thread::Builder::new().name("journal-prepare".to_owned()).spawn(move || {
+                let latch = LatchOnPanic(shared);
+                latch.0.janitor.run();
+            })?
+        };
+        let readers = reader::start(shared)?;
+        let writer = thread::Builder::new().name("journal-write".to_owned()).spawn(move || writer.run())?;
+        Ok(Threads { writer, janitor, readers })
+    }
+}
+
+impl Local {
+    /// Stops all threads; returns where the log ends if the writer left in peace.
+    fn stop(&self) -> Option<(u64, u64)> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.shared.work.notify_all();
+        self.shared.settled.notify_all();
+        // The writer may wait for a segment, so it goes first.
+        let end = threads.writer.join().ok().flatten();
+        self.shared.janitor.stop();
+        self.shared.readers.stop();
+        for thread in threads.readers.into_iter().chain([threads.janitor]) {
+            // A panic has been reported by its own thread.
+            let _ = thread.join();
+        }
+        end
+    }
+
+    fn unlock(&self) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        {
+            let mut front = self.shared.lock();
+            front.closed = true;
+            front.abandoned = true;
+        }
+        self.stop();
+        self.unlock();
+    }
+}
+
+impl Journal for Local {
+    /// Takes a shard over. Waits until what an older tenure has queued is written and announced; that is part of the
+    /// answer. Epochs grow over restarts as well.
+    fn acquire(&self, shard: ShardId, listener: Arc<dyn Listener>) -> Result<Tenure, Fault> {
+        let mut front = self.shared.lock();
+        front.check()?;
+        front.acquired += 1;
+        assert!(front.acquired < EPOCHS_PER_OPENING, "a shard is acquired once or twice by a process");
+        let epoch = self.shared.opens * EPOCHS_PER_OPENING + front.acquired;
+        // From here on the older tenure cannot append.
+        front.shards.entry(shard).or_default().epoch = epoch;
+        loop {
+            front.check()?;
+            let state = front.shards.entry(shard).or_default();
+            if state.epoch != epoch {
+                return Err(Fault::StaleEpoch { shard, epoch: Epoch(epoch), current: Epoch(state.epoch) });
+            }
+            if state.durable == state.tail {
+                state.listener = Some(listener);
+                return Ok(Tenure { epoch: Epoch(epoch), last: state.tail });
+            }
+            front = self.shared.settled.wait(front).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn append(&self, epoch: Epoch, record: Record) -> Result<(), Fault> {
+        let mut front = self.shared.lock();
+        front.append(epoch, record)?;
+        // One wake-up for a sleeping writer; a busy one looks at the queue by itself.
+        let wake = std::mem::replace(&mut front.writer_sleeps, false);
+        drop(front);
+        if wake {
+            self.shared.work.notify_one();
+        }
+        Ok(())
+    }
+
+    fn durable(&self, shard: ShardId) -> Position {
+        self.shared.lock().shards.get(&shard).map_or(Position::START, |shard| shard.durable)
+    }
+
+    fn cached(&self, shard: ShardId, at: Address) -> Option<Bytes> {
+        self.shared.lock().cached(shard, at)
+    }
+
+    fn fetch(&self, shard: ShardId, at: Vec<Address>, done: FetchDone) {
+        if let Err(done) = self.shared.readers.submit(shard, at, done) {
+            thread::spawn(move || done(Err(Fault::Closed)));
+        }
+    }
+
+    fn replay(
+        &self,
+        shard: ShardId,
+        from: Position,
+        visit: &mut dyn FnMut(Record) -> Result<(), Fault>,
+    ) -> Result<Position, Fault> {
+        let last = self.shared.lock().shards.get(&shard).map_or(Position::START, |shard| shard.written);
+        let from = from.max(Position(1));
+        if from > last.next() {
+            return Err(Fault::Gap { shard, expected: last.next(), got: from });
+        }
+        if from > last {
+            return Ok(last);
+        }
+        let Some(place) = self.shared.catalogue.locate(shard, from.0) else {
+            return Err(self.shared.trimmed(shard, from));
+        };
+        let mut next = from;
+        // The checksum of the header before, once there was one.
+        let mut chain = None;
+        for number in self.shared.catalogue.numbers(place.segment) {
+            let path = self.shared.disk.root().join(segment::name(number));
+            let failed = |error: std::io::Error| Fault::io("read", &path, &error);
+            let start = if number == place.segment { place.offset } else { segment::FRAMES };
+            let file = self.shared.catalogue.file(number).map_err(failed)?;
+            let frames = scan::Frames::new(file, self.shared.journal, number, start).map_err(failed)?;
+            let mut frames = frames.only(shard);
+            while next <= last {
+                let frame = match frames.step().map_err(failed)? {
+                    Step::Frame(frame) => frame,
+                    Step::Stop(reason) => return Err(Fault::corrupt(path, frames.offset(), reason)),
+                };
+                match frame.header.kind {
+                    frame::Kind::Seal => break,
+                    frame::Kind::Record if frame.header.shard == shard.0 => {}
+                    _ => continue,
+                }
+                if chain.is_some_and(|chain| chain != frame.header.chain) {
+                    let reason = "the record does not continue the chain of its shard";
+                    return Err(Fault::corrupt(path, frame.offset, reason));
+                }
+                chain = Some(frame.checksum);
+                if frame.header.position < next.0 {
+                    continue;
+                }
+                if frame.header.position > next.0 {
+                    return Err(Fault::corrupt(
+                        path,
+                        frame.offset,
+                        format!("record {next} of shard {shard} is missing"),
+                    ));
+                }
+                next = next.next();
+                visit(frame.into_record())?;
+            }
+            if next > last {
+                return Ok(last);
+            }
+        }
+        let reason = format!("record {next} of shard {shard} was expected after it");
+        Err(Fault::Missing { file: self.shared.disk.root().join("journal"), reason })
+    }
+
+    fn trim(&self, shard: ShardId, below: Position) -> Result<(), Fault> {
+        {
+            let front = self.shared.lock();
+            front.check()?;
+            let most = front.shards.get(&shard).map_or(Position(1), |shard| shard.durable.next());
+            if below > most {
+                return Err(Fault::Gap { shard, expected: most, got: below });
+            }
+        }
+        let active = self.shared.catalogue.last();
+        self.shared.janitor.retire(self.shared.catalogue.trim(shard, below.0, active));
+        Ok(())
+    }
+
+    fn save_snapshot(&self, shard: ShardId, at: Position, bytes: Bytes) -> Result<(), Fault> {
+        let durable = self.durable(shard);
+        if at > durable {
+            return Err(Fault::Gap { shard, expected: durable, got: at });
+        }
+        let front = self.shared.lock();
+        front.check()?;
+        if self.shared.options.durability == Durability::Sync {
+            drop(front);
+        } else {
+            self.flush(front)?;
+        }
+        let _one = self.shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes)
+    }
+
+    fn load_snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
+        let last = self.durable(shard);
+        snapshot::load(&*self.shared.disk, self.shared.journal, shard, self.shared.first(shard), last)
+    }
+
+    fn stats(&self) -> Stats {
+        let (segments, bytes) = self.shared.catalogue.size();
+        let more = self.shared.janitor.files();
+        let front = self.shared.lock();
+        Stats {
+            bytes_on_disk: bytes + more * self.shared.options.segment_bytes,
+            segments: segments + more,
+            syncs: front.syncs,
+            records: front.records,
+            bytes_appended: front.bytes_appended,
+            failed: front.failed.clone(),
+        }
+    }
+
+    fn close(&self) -> Result<(), Fault> {
+        let mut front = self.shared.lock();
+        front.check_failed()?;
+        if front.closed {
+            return Ok(());
+        }
+        // Refuses appends from here on, so the flush covers everything.
+        front.closed = true;
+        let flushed = self.flush(front);
+        let end = self.stop();
+        if let Some(clean) = end.filter(|_| flushed.is_ok()) {
+            let mut state = self.shared.janitor.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.clean = Some(clean);
+            state.store(&*self.shared.disk)?;
+        }
+        self.unlock();
+        flushed
+    }
+}
+
+/// Marks the journal as failed if the thread that holds it panics: otherwise everybody would wait for it for ever.
+struct LatchOnPanic(Arc<Shared>);
+
+impl Drop for LatchOnPanic {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        let error = std::io::Error::other("a thread of the journal has panicked");
+        let fault = Fault::io("go on with", self.0.disk.root(), &error);
+        self.0.janitor.fail(fault.clone());
+        self.0.fail(fault);
+    }
+}

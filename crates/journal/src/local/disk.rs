@@ -1,0 +1,192 @@
+//! The few things a journal asks of a disk, so that tests can put a worse disk under it.
+
+use std::any::Any;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A directory with files in it. Names are relative, with `/` between their parts.
+pub trait Disk: Send + Sync + 'static {
+    /// Returns the directory, for messages to people.
+    fn root(&self) -> &Path;
+
+    /// Takes an exclusive lock that lasts as long as what is returned; [`io::ErrorKind::WouldBlock`] if it is taken.
+    fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>>;
+
+    /// Makes sure that a directory exists, and that it would after a power cut.
+    fn make_directory(&self, name: &str) -> io::Result<()>;
+
+    /// Returns the names of the files in a directory, without the directory.
+    fn list(&self, directory: &str) -> io::Result<Vec<String>>;
+
+    /// Opens a file that exists, to read and, if asked, to write.
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Creates an empty file in place of whatever has the name.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Renames a file in place of whatever has the new name.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes the creations, renames and removals in a directory durable.
+    fn sync_directory(&self, directory: &str) -> io::Result<()>;
+}
+
+/// What an open file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read.
+    Read,
+    /// To read and write.
+    Write,
+}
+
+/// An open file.
+pub trait DiskFile: Send + Sync {
+    /// Writes all bytes of the slices, one after the other, from an offset on.
+    fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
+
+    /// Reads until the buffer is full or the file ends, and returns how much it read.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes everything written so far durable.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Returns the length in bytes.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Asks for space up to a length, so that later writes cannot run out of it.
+    fn reserve(&self, length: u64) -> io::Result<()>;
+}
+
+/// A directory of the operating system.
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// Returns the disk below a directory. Nothing is created yet.
+    pub fn new(root: impl Into<PathBuf>) -> Directory {
+        Directory { root: root.into() }
+    }
+}
+
+impl Disk for Directory {
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.root.join(name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn make_directory(&self, name: &str) -> io::Result<()> {
+        let path = if name.is_empty() { self.root.clone() } else { self.root.join(name) };
+        if path.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&path)?;
+        match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.root.join(directory))? {
+            // A name that is not text is not one of ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(access == Access::Write).open(self.root.join(name))?;
+        Ok(Arc::new(file))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).open(self.root.join(name))?;
+        Ok(Arc::new(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.root.join(from), self.root.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.root.join(name))
+    }
+
+    fn sync_directory(&self, directory: &str) -> io::Result<()> {
+        File::open(self.root.join(directory))?.sync_all()
+    }
+}
+
+/// The most slices one system call takes (`IOV_MAX` of Linux).
+const SLICES_MAX: usize = 1024;
+
+impl DiskFile for File {
+    fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        // Drops empty slices at the front, so that a write of nothing is never mistaken for a full disk.
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            let most = slices.len().min(SLICES_MAX);
+            let written = match rustix::io::pwritev(self, &slices[..most], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            offset += written as u64;
+            IoSlice::advance_slices(&mut slices, written);
+        }
+        Ok(())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match FileExt::read_at(self, &mut buffer[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::empty(), 0, length) {
+            Ok(()) => Ok(()),
+            // Some file systems cannot; the zeros written next reserve the space as well, only later.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

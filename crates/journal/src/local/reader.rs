@@ -1,0 +1,301 @@
+//! Reads bytes back by address.
+//!
+//! A few threads wait for requests; a read that is not in the page cache of the system takes its time, and shards do not
+//! wait. Addresses are read in the order of the file, close ones with one read, and every block of 4,096 bytes that a
+//! result touches is checked.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::Shared;
+use super::catalogue::Place;
+use super::disk::DiskFile;
+use super::frame::{self, BLOCK, Checked, FIXED, Kind, Parsed};
+use super::index::SPAN;
+use super::segment;
+use crate::{Address, Fault, FetchDone, Position, ShardId};
+
+/// How many threads read.
+pub(crate) const THREADS: usize = 2;
+/// What is read after the start of the last walk of a read: the walk itself and a record of a few kilobytes.
+const AHEAD: u64 = SPAN + 4096;
+/// Addresses whose walks start at most so far apart are read at once, in bytes.
+const GAP: u64 = 32 * 1024;
+/// The most that is read at once, in bytes.
+const READ_MAX: u64 = 256 * 1024;
+
+/// Requests that wait for a thread.
+#[derive(Default)]
+pub(crate) struct Readers {
+    desk: Mutex<Desk>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Desk {
+    requests: VecDeque<Request>,
+    stop: bool,
+}
+
+/// What somebody wants to have read.
+struct Request {
+    shard: ShardId,
+    at: Vec<Address>,
+    done: FetchDone,
+}
+
+impl Readers {
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a request; gives the callback back if there are no threads any more.
+    pub(crate) fn submit(&self, shard: ShardId, at: Vec<Address>, done: FetchDone) -> Result<(), FetchDone> {
+        let mut desk = self.lock();
+        if desk.stop {
+            return Err(done);
+        }
+        desk.requests.push_back(Request { shard, at, done });
+        drop(desk);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Makes the threads leave when nothing waits.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// The life of a thread.
+    pub(crate) fn run(&self, shared: &Shared) {
+        let mut desk = self.lock();
+        loop {
+            if let Some(request) = desk.requests.pop_front() {
+                drop(desk);
+                let answer = read(shared, request.shard, &request.at);
+                (request.done)(answer);
+                desk = self.lock();
+            } else if desk.stop {
+                return;
+            } else {
+                desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+/// An address that is not in memory.
+struct Wanted {
+    /// Which of the addresses.
+    index: usize,
+    at: Address,
+    place: Place,
+}
+
+/// Returns the bytes at the addresses, in their order.
+fn read(shared: &Shared, shard: ShardId, at: &[Address]) -> Result<Vec<Bytes>, Fault> {
+    let mut found: Vec<Option<Bytes>> = Vec::with_capacity(at.len());
+    {
+        let front = shared.lock();
+        let tail = front.shards.get(&shard).map_or(Position::START, |shard| shard.tail);
+        for &at in at {
+            if at.position == Position::START || at.position > tail {
+                return Err(Fault::OutOfRange { shard, at });
+            }
+            found.push(front.cached(shard, at));
+        }
+    }
+    let mut wanted = Vec::new();
+    for (index, &at) in at.iter().enumerate() {
+        if found[index].is_none() {
+            let place = shared.catalogue.locate(shard, at.position.0);
+            let place = place.ok_or_else(|| shared.trimmed(shard, at.position))?;
+            wanted.push(Wanted { index, at, place });
+        }
+    }
+    wanted.sort_unstable_by_key(|wanted| (wanted.at.position, wanted.at.offset));
+    let mut rest = &wanted[..];
+    while let Some(first) = rest.first() {
+        let (run, after) = rest.split_at(run(rest));
+        let answer = read_run(shared, shard, run, &mut found);
+        if let Err(fault) = answer {
+            // The segment may have been trimmed and used again under our eyes.
+            let place = shared.catalogue.locate(shard, first.at.position.0);
+            return Err(if place.is_some() { fault } else { shared.trimmed(shard, first.at.position) });
+        }
+        rest = after;
+    }
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Returns how many of the addresses, from the first one on, are read at once.
+fn run(wanted: &[Wanted]) -> usize {
+    let apart = |pair: &[Wanted]| {
+        let (first, one, next) = (wanted[0].place, pair[0].place, pair[1].place);
+        one.segment != next.segment || next.offset - one.offset > GAP || next.offset - first.offset + AHEAD > READ_MAX
+    };
+    wanted.windows(2).position(apart).map_or(wanted.len(), |last| last + 1)
+}
+
+/// Reads a run of addresses of one segment.
+fn read_run(shared: &Shared, shard: ShardId, run: &[Wanted], found: &mut [Option<Bytes>]) -> Result<(), Fault> {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let number = first.place.segment;
+    let path = shared.disk.root().join(segment::name(number));
+    let failed = |error: std::io::Error| Fault::io("read", &path, &error);
+    let file = shared.catalogue.file(number).map_err(failed)?;
+    let start = first.place.offset;
+    let mut chunk = vec![0; (last.place.offset - start + AHEAD) as usize];
+    let length = file.read_at(&mut chunk, start).map_err(failed)?;
+    chunk.truncate(length);
+    let mut walk = Walk { file: &*file, journal: shared.journal, segment: number, chunk: &chunk, start, at: start };
+    let mut record: Option<Opened> = None;
+    for wanted in run {
+        let position = wanted.at.position.0;
+        if record.as_ref().is_none_or(|record| record.position != position) {
+            walk.at = walk.at.max(wanted.place.offset);
+            let (at, header, table) = walk.find(shard, position).map_err(|error| error.into_fault(&path))?;
+            record = Some(Opened { position, at, length: header.header.length as usize, table, checked: 0..0 });
+        }
+        let Some(record) = &mut record else { continue };
+        let bytes = record.read(&walk, wanted.at).map_err(|error| error.into_fault(&path))?;
+        found[wanted.index] = Some(bytes.ok_or(Fault::OutOfRange { shard, at: wanted.at })?);
+    }
+    Ok(())
+}
+
+/// What can go wrong in a segment.
+enum Trouble {
+    Io(std::io::Error),
+    Damage(u64, &'static str),
+}
+
+impl Trouble {
+    fn into_fault(self, path: &std::path::Path) -> Fault {
+        match self {
+            Trouble::Io(error) => Fault::io("read", path, &error),
+            Trouble::Damage(offset, reason) => Fault::corrupt(path, offset, reason),
+        }
+    }
+}
+
+/// A walk over frames, most of which are in one chunk.
+struct Walk<'a> {
+    file: &'a dyn DiskFile,
+    journal: u64,
+    segment: u64,
+    chunk: &'a [u8],
+    /// Where the chunk begins in the file.
+    start: u64,
+    at: u64,
+}
+
+impl Walk<'_> {
+    /// Returns bytes of the file, from the chunk if they are there.
+    fn bytes(&self, at: u64, count: usize) -> Result<std::borrow::Cow<'_, [u8]>, Trouble> {
+        let from = (at - self.start) as usize;
+        if let Some(bytes) = self.chunk.get(from..from + count) {
+            return Ok(bytes.into());
+        }
+        let mut bytes = vec![0; count];
+        let read = self.file.read_at(&mut bytes, at).map_err(Trouble::Io)?;
+        if read < count {
+            Err(Trouble::Damage(at + read as u64, "the segment has been cut short"))
+        } else {
+            Ok(bytes.into())
+        }
+    }
+
+    /// Walks to a record, and returns where it begins, its header and its table. The walk stays there.
+    fn find(&mut self, shard: ShardId, position: u64) -> Result<(u64, Checked, Vec<u8>), Trouble> {
+        loop {
+            let at = self.at;
+            let mut need = FIXED;
+            let checked = loop {
+                match frame::parse(&self.bytes(at, need)?) {
+                    Parsed::Valid(checked) => break checked,
+                    Parsed::Short(bytes) => need = bytes,
+                    Parsed::Invalid(reason) => return Err(Trouble::Damage(at, reason)),
+                }
+            };
+            let header = checked.header;
+            if header.journal != self.journal || header.segment != self.segment {
+                return Err(Trouble::Damage(at, "the frame is left over from an earlier use of the file"));
+            }
+            if header.kind == Kind::Record && header.shard == shard.0 {
+                if header.position == position {
+                    let table = self.bytes(at + FIXED as u64, need.max(FIXED) - FIXED)?.into_owned();
+                    return Ok((at, checked, table));
+                }
+                if header.position > position {
+                    return Err(Trouble::Damage(at, "the record before this one is missing"));
+                }
+            }
+            self.at = at + frame::frame_bytes(header.length as usize) as u64;
+        }
+    }
+}
+
+/// The record that is being read.
+struct Opened {
+    position: u64,
+    /// Where its frame begins.
+    at: u64,
+    length: usize,
+    table: Vec<u8>,
+    /// The blocks that have just been checked, so that neighbours in one block do not check it again.
+    checked: Range<usize>,
+}
+
+impl Opened {
+    /// Returns the bytes at an address of this record, checked; `None` if it is not that long.
+    fn read(&mut self, walk: &Walk<'_>, at: Address) -> Result<Option<Bytes>, Trouble> {
+        let range = at.offset as usize..at.offset as usize + at.length as usize;
+        if range.end > self.length {
+            return Ok(None);
+        }
+        if range.is_empty() {
+            return Ok(Some(Bytes::new()));
+        }
+        let blocks = frame::blocks_of(range.clone());
+        let payload = self.at + frame::payload_at(self.length) as u64;
+        let content = blocks.start * BLOCK..(blocks.end * BLOCK).min(self.length);
+        let bytes = walk.bytes(payload + content.start as u64, content.len())?;
+        let in_chunk = matches!(bytes, std::borrow::Cow::Borrowed(_));
+        // Bytes that were read again have to be checked again.
+        let known = if in_chunk { self.checked.clone() } else { 0..0 };
+        for block in blocks.clone().filter(|block| !known.contains(block)) {
+            let from = (block - blocks.start) * BLOCK;
+            let until = (from + BLOCK).min(bytes.len());
+            if !frame::intact(&self.table[4 * block..4 * block + 4], &bytes[from..until]) {
+                let offset = payload + (block * BLOCK) as u64;
+                return Err(Trouble::Damage(offset, "the payload fails its checksum"));
+            }
+        }
+        if in_chunk {
+            self.checked = if known.end >= blocks.start && known.start <= blocks.start {
+                known.start..blocks.end.max(known.end)
+            } else {
+                blocks
+            };
+        }
+        // A copy, so that a small body does not keep a large read in memory.
+        let from = range.start - content.start;
+        Ok(Some(Bytes::copy_from_slice(&bytes[from..from + range.len()])))
+    }
+}
+
+/// Starts the threads.
+pub(crate) fn start(shared: &Arc<Shared>) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+    (0..THREADS)
+        .map(|number| {
+            let shared = Arc::clone(shared);
+            let builder = std::thread::Builder::new().name(format!("journal-read-{number}"));
+            builder.spawn(move || shared.readers.run(&shared))
+        })
+        .collect()
+}

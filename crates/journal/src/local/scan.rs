@@ -1,0 +1,199 @@
+//! Reads the frames of a segment one after the other.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::disk::DiskFile;
+use super::frame::{self, ALIGNMENT, FIXED, Header, MAGIC, Parsed};
+use super::segment::FRAMES;
+use crate::{Record, ShardId};
+
+/// How much is read at once, in bytes.
+const CHUNK: usize = 1 << 20;
+
+/// A walk over the frames of one segment.
+pub(crate) struct Frames {
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    journal: u64,
+    segment: u64,
+    /// Check the payloads of this shard only.
+    only: Option<ShardId>,
+    at: u64,
+    buffer: Bytes,
+    buffer_at: u64,
+}
+
+/// A frame that passed its checks.
+pub(crate) struct Frame {
+    pub(crate) offset: u64,
+    pub(crate) header: Header,
+    pub(crate) checksum: u32,
+    /// A slice of a buffer of a megabyte: copy what is to be kept.
+    pub(crate) payload: Bytes,
+}
+
+/// What a walk meets next.
+pub(crate) enum Step {
+    Frame(Frame),
+    /// There is no valid frame of this segment here, and why.
+    Stop(&'static str),
+}
+
+/// What a search among bytes after the end of the log found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remains {
+    /// A header of this segment is there, so somebody wrote past this point.
+    pub(crate) any: bool,
+    /// Offset of a header that proves that the segment was durable beyond this point.
+    pub(crate) proof: Option<u64>,
+}
+
+impl Frame {
+    pub(crate) fn into_record(self) -> Record {
+        let Header { shard, position, clock_ms, count, .. } = self.header;
+        let (shard, position) = (ShardId(shard), crate::Position(position));
+        Record { shard, position, clock_ms, count, payload: self.payload }
+    }
+
+    /// Returns where the next frame begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + frame::frame_bytes(self.header.length as usize) as u64
+    }
+}
+
+impl Frames {
+    /// Starts a walk at an offset, which must be that of a frame.
+    pub(crate) fn new(file: Arc<dyn DiskFile>, journal: u64, segment: u64, at: u64) -> io::Result<Frames> {
+        let length = file.length()?;
+        Ok(Frames { file, length, journal, segment, only: None, at, buffer: Bytes::new(), buffer_at: at })
+    }
+
+    /// Checks the payloads of one shard only; headers are always checked.
+    pub(crate) fn only(self, shard: ShardId) -> Frames {
+        Frames { only: Some(shard), ..self }
+    }
+
+    /// Returns where the walk stands.
+    pub(crate) fn offset(&self) -> u64 {
+        self.at
+    }
+
+    /// Returns the next frame, or says why there is none. After a stop the walk stays where it is.
+    pub(crate) fn step(&mut self) -> io::Result<Step> {
+        let mut need = FIXED;
+        let checked = loop {
+            if !self.fill(need)? {
+                return Ok(Step::Stop("the file ends within a frame"));
+            }
+            match frame::parse(self.rest()) {
+                Parsed::Valid(checked) => break checked,
+                Parsed::Short(bytes) => need = bytes,
+                Parsed::Invalid(reason) => return Ok(Step::Stop(reason)),
+            }
+        };
+        let header = checked.header;
+        if header.journal != self.journal || header.segment != self.segment {
+            return Ok(Step::Stop("the frame is left over from an earlier use of the file"));
+        }
+        let length = header.length as usize;
+        if !self.fill(frame::frame_bytes(length))? {
+            return Ok(Step::Stop("the file ends within a frame"));
+        }
+        let start = (self.at - self.buffer_at) as usize;
+        let payload_at = start + frame::payload_at(length);
+        let payload = self.buffer.slice(payload_at..payload_at + length);
+        let skipped = self.only.is_some_and(|only| header.kind == frame::Kind::Record && header.shard != only.0);
+        if !skipped && !frame::intact(&self.buffer[start + FIXED..payload_at], &payload) {
+            return Ok(Step::Stop("the payload of the frame fails its checksum"));
+        }
+        let frame = Frame { offset: self.at, header, checksum: checked.checksum, payload };
+        self.at = frame.end();
+        Ok(Step::Frame(frame))
+    }
+
+    /// Looks from here to the end of the file for headers of this segment.
+    ///
+    /// Frames begin at multiples of eight, so only these places are tried. A payload need not be whole: a header that
+    /// passes its checksum is evidence by itself.
+    pub(crate) fn remains(&mut self) -> io::Result<Remains> {
+        let stopped = self.at;
+        let mut found = Remains::default();
+        let mut at = stopped.next_multiple_of(ALIGNMENT as u64);
+        while at + FIXED as u64 <= self.length {
+            self.at = at;
+            self.fill(FIXED)?;
+            let buffer = self.buffer.clone();
+            let start = (at - self.buffer_at) as usize;
+            let last = buffer.len() - FIXED;
+            let mut index = start;
+            while index <= last && buffer[index..index + 4] != MAGIC {
+                index += ALIGNMENT;
+            }
+            at += (index - start) as u64;
+            if index > last {
+                continue;
+            }
+            self.at = at;
+            if let Some(synced) = self.header_here()? {
+                found.any = true;
+                if u64::from(synced) > stopped {
+                    found.proof = Some(at);
+                    break;
+                }
+            }
+            at += ALIGNMENT as u64;
+        }
+        self.at = stopped;
+        Ok(found)
+    }
+
+    /// Returns the watermark of the header here, if there is one of this segment.
+    fn header_here(&mut self) -> io::Result<Option<u32>> {
+        let mut need = FIXED;
+        loop {
+            if !self.fill(need)? {
+                return Ok(None);
+            }
+            match frame::parse(self.rest()) {
+                Parsed::Valid(checked) => {
+                    let header = checked.header;
+                    let ours = header.journal == self.journal && header.segment == self.segment;
+                    return Ok(ours.then_some(header.synced));
+                }
+                Parsed::Short(bytes) => need = bytes,
+                Parsed::Invalid(_) => return Ok(None),
+            }
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.buffer[(self.at - self.buffer_at) as usize..]
+    }
+
+    /// Makes sure that as many bytes are in the buffer from here on; says whether the file has them.
+    fn fill(&mut self, bytes: usize) -> io::Result<bool> {
+        let buffered = self.buffer_at..self.buffer_at + self.buffer.len() as u64;
+        let wanted = self.at + bytes as u64;
+        if buffered.contains(&self.at) && wanted <= buffered.end {
+            return Ok(true);
+        }
+        if wanted > self.length {
+            return Ok(false);
+        }
+        let size = (bytes.max(CHUNK) as u64).min(self.length - self.at) as usize;
+        let mut buffer = vec![0; size];
+        let read = self.file.read_at(&mut buffer, self.at)?;
+        buffer.truncate(read);
+        self.buffer = Bytes::from(buffer);
+        self.buffer_at = self.at;
+        Ok(bytes <= read)
+    }
+}
+
+/// Opens a walk over all frames of a segment.
+pub(crate) fn frames(file: &Arc<dyn DiskFile>, journal: u64, segment: u64) -> io::Result<Frames> {
+    Frames::new(Arc::clone(file), journal, segment, FRAMES)
+}

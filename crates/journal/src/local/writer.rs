@@ -1,0 +1,336 @@
+//! Writes the records of all shards to the active segment, a group at a time.
+//!
+//! Group commit without a timer: while one sync runs, the next group gathers in the queue. One write and one sync for
+//! the records of all shards, then one call to the listener of each.
+
+use std::io::IoSlice;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::disk::DiskFile;
+use super::frame::{self, Header, Kind};
+use super::front::Queued;
+use super::index::{self, Tail, Tails};
+use super::segment::{self, FRAMES};
+use super::{Durability, LatchOnPanic, Shared};
+use crate::{Fault, Listener, Position, ShardId};
+
+/// Payloads up to this length are copied beside their header; longer ones are handed to the system as they are. A slice
+/// costs the system about as much as copying a few kilobytes.
+const COPY_MAX: usize = 4096;
+
+/// The thread that writes.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    active: Active,
+    tails: Tails,
+    /// When the records written since the last sync must be synced.
+    deadline: Option<Instant>,
+    /// Headers, tables, short payloads and padding of the group, in order.
+    arena: Vec<u8>,
+    /// After how many bytes of the arena which long payload of the group comes.
+    cuts: Vec<(usize, usize)>,
+    /// Shard, position and offset of each frame of the write.
+    frames: Vec<(ShardId, u64, u64)>,
+}
+
+/// The segment that is written to.
+pub(crate) struct Active {
+    pub(crate) number: u64,
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where the next frame goes.
+    pub(crate) end: u64,
+    /// Everything before this has been synced.
+    pub(crate) synced: u64,
+    /// Up to here the file has been prepared.
+    pub(crate) capacity: u64,
+    /// No record has been written to it.
+    pub(crate) fresh: bool,
+}
+
+impl Active {
+    /// Returns a prepared segment as the active one.
+    pub(crate) fn begin(number: u64, file: Arc<dyn DiskFile>) -> Active {
+        Active { number, file, end: FRAMES, synced: FRAMES, capacity: 0, fresh: true }
+    }
+}
+
+/// What the writer has to do next.
+struct Work {
+    /// A flush that is asked for, by its number.
+    flush: Option<u64>,
+    /// The interval is over.
+    due: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, active: Active, tails: Tails) -> Writer {
+        let (arena, cuts, frames) = (Vec::new(), Vec::new(), Vec::new());
+        Writer { shared, active, tails, deadline: None, arena, cuts, frames }
+    }
+
+    /// The life of the thread. Returns where the log ends, if it ended well.
+    pub(crate) fn run(mut self) -> Option<(u64, u64)> {
+        let _latch = LatchOnPanic(Arc::clone(&self.shared));
+        let mut group = Vec::new();
+        let mut announced = Vec::new();
+        let mut evicted = Vec::new();
+        while let Some(work) = self.wait(&mut group) {
+            if let Err(fault) = self.work(&group, &work) {
+                self.shared.fail(fault);
+                return None;
+            }
+            self.finish(&group, work.flush, &mut announced, &mut evicted);
+            for (listener, position) in announced.drain(..) {
+                listener.durable(position);
+            }
+            group.clear();
+            evicted.clear();
+        }
+        Some((self.active.number, self.active.end))
+    }
+
+    /// Waits for something to do and takes the queue; `None` when it is time to leave.
+    fn wait(&self, group: &mut Vec<Queued>) -> Option<Work> {
+        let mut front = self.shared.lock();
+        loop {
+            if front.abandoned || front.failed.is_some() {
+                return None;
+            }
+            let flush = (front.flush_wanted > front.flush_done).then_some(front.flush_wanted);
+            let due = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if !front.queue.is_empty() || flush.is_some() || due {
+                std::mem::swap(&mut front.queue, group);
+                return Some(Work { flush, due });
+            }
+            if front.closed {
+                return None;
+            }
+            front.writer_sleeps = true;
+            front = match self.deadline {
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    self.shared.work.wait_timeout(front, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.shared.work.wait(front).unwrap_or_else(PoisonError::into_inner),
+            };
+            front.writer_sleeps = false;
+        }
+    }
+
+    fn work(&mut self, group: &[Queued], work: &Work) -> Result<(), Fault> {
+        if !group.is_empty() {
+            self.write(group)?;
+        }
+        let sync = match self.shared.options.durability {
+            Durability::Sync => true,
+            Durability::Interval(interval) => {
+                self.deadline.get_or_insert_with(|| later(interval));
+                work.due
+            }
+            Durability::Memory => false,
+        };
+        if (sync || work.flush.is_some()) && self.active.end > self.active.synced { self.sync() } else { Ok(()) }
+    }
+
+    /// Tells what a group led to, and takes from the cache what is too much.
+    fn finish(
+        &self,
+        group: &[Queued],
+        flush: Option<u64>,
+        announced: &mut Vec<(Arc<dyn Listener>, Position)>,
+        evicted: &mut Vec<Bytes>,
+    ) {
+        let mut front = self.shared.lock();
+        for queued in group {
+            if let Some(shard) = front.shards.get_mut(&queued.record.shard) {
+                shard.written = queued.record.position;
+            }
+        }
+        for shard in front.shards.values_mut() {
+            if shard.durable < shard.written {
+                shard.durable = shard.written;
+                announced.extend(shard.listener.clone().map(|listener| (listener, shard.durable)));
+            }
+        }
+        if let Some(flush) = flush {
+            front.flush_done = flush;
+        }
+        front.evict(self.shared.options.cache_bytes, evicted);
+        drop(front);
+        self.shared.settled.notify_all();
+    }
+
+    /// Writes a group, without a sync of its last segment.
+    fn write(&mut self, group: &[Queued]) -> Result<(), Fault> {
+        let mut next = 0;
+        while next < group.len() {
+            let start = self.active.end;
+            next = self.gather(group, next);
+            if self.active.end > start {
+                self.put(group, start)?;
+            }
+            if next < group.len() {
+                self.roll()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays out as many records as fit into the active segment, from `next` on; returns the first that does not.
+    fn gather(&mut self, group: &[Queued], mut next: usize) -> usize {
+        self.arena.clear();
+        self.cuts.clear();
+        self.frames.clear();
+        while let Some(Queued { epoch, record }) = group.get(next) {
+            let length = record.payload.len();
+            let bytes = frame::frame_bytes(length);
+            if !self.fits(bytes as u64) {
+                break;
+            }
+            let tail = self.tails.entry(record.shard).or_default();
+            assert_eq!(tail.last + 1, record.position.0, "the queue holds dense positions");
+            let header = Header {
+                kind: Kind::Record,
+                shard: record.shard.0,
+                journal: self.shared.journal,
+                segment: self.active.number,
+                epoch: epoch.0,
+                position: record.position.0,
+                clock_ms: record.clock_ms,
+                count: record.count,
+                length: length as u32,
+                chain: tail.checksum,
+                synced: self.active.synced as u32,
+            };
+            let checksum = frame::encode(&header, &record.payload, &mut self.arena);
+            *tail = Tail { last: record.position.0, checksum };
+            if length <= COPY_MAX {
+                self.arena.extend_from_slice(&record.payload);
+            } else {
+                self.cuts.push((self.arena.len(), next));
+            }
+            let padding = bytes - frame::payload_at(length) - length;
+            self.arena.extend_from_slice(&[0; frame::ALIGNMENT][..padding]);
+            self.frames.push((record.shard, record.position.0, self.active.end));
+            self.active.end += bytes as u64;
+            self.active.fresh = false;
+            next += 1;
+        }
+        next
+    }
+
+    /// Says whether a frame goes into the active segment.
+    ///
+    /// If the next segment is not ready, this one grows: syncs are slower then, but nobody waits for megabytes of zeros.
+    /// Only at twice its length the writer does wait.
+    fn fits(&self, bytes: u64) -> bool {
+        let end = self.active.end + bytes;
+        let most = self.shared.options.segment_bytes.max(self.active.capacity) * 2;
+        self.active.fresh || end <= self.active.capacity || (end <= most && !self.shared.janitor.is_ready())
+    }
+
+    /// Writes what has been laid out.
+    fn put(&mut self, group: &[Queued], start: u64) -> Result<(), Fault> {
+        let mut slices = Vec::with_capacity(2 * self.cuts.len() + 1);
+        let mut from = 0;
+        for &(until, payload) in &self.cuts {
+            slices.push(IoSlice::new(&self.arena[from..until]));
+            slices.push(IoSlice::new(&group[payload].record.payload));
+            from = until;
+        }
+        slices.push(IoSlice::new(&self.arena[from..]));
+        let written = self.active.file.write_at(&mut slices, start);
+        written.map_err(|error| self.fault("write", &error))?;
+        self.shared.catalogue.note(self.active.number, &self.frames, self.active.end);
+        Ok(())
+    }
+
+    /// Makes everything written durable.
+    fn sync(&mut self) -> Result<(), Fault> {
+        self.active.file.sync().map_err(|error| self.fault("sync", &error))?;
+        self.active.synced = self.active.end;
+        self.deadline = None;
+        self.shared.lock().syncs += 1;
+        Ok(())
+    }
+
+    /// Ends the active segment, and begins the next one. The old one is durable before anything is written to the new one,
+    /// whatever durability was asked for, so only the last segment can have a torn tail.
+    fn roll(&mut self) -> Result<(), Fault> {
+        self.seal()?;
+        self.sync()?;
+        let number = self.active.number + 1;
+        let file = self.shared.janitor.take(number)?;
+        self.active = Active::begin(number, file);
+        self.begin()?;
+        self.shared.janitor.want(number + 1);
+        Ok(())
+    }
+
+    /// Writes the last frame of a segment: where all shards stand, and the index.
+    fn seal(&mut self) -> Result<(), Fault> {
+        let mut payload = Vec::new();
+        index::encode_tails(&self.tails, &mut payload);
+        self.shared.catalogue.encode_index(self.active.number, &mut payload);
+        let at = self.active.end;
+        self.note(Kind::Seal, &payload)?;
+        let pointer = segment::seal_pointer(self.shared.journal, self.active.number, at);
+        let written = self.active.file.write_at(&mut [IoSlice::new(&pointer)], segment::SEAL_AT);
+        written.map_err(|error| self.fault("write", &error))
+    }
+
+    /// Goes on with the active segment; the first thing in it is where all shards stand.
+    ///
+    /// That is durable before the segment is in the catalogue, so before any other can be put away: however many are
+    /// trimmed, the lowest segment tells the positions before it.
+    pub(crate) fn begin(&mut self) -> Result<(), Fault> {
+        self.active.capacity = self.active.file.length().map_err(|error| self.fault("measure", &error))?;
+        if self.active.end > FRAMES {
+            return Ok(());
+        }
+        let mut payload = Vec::new();
+        index::encode_tails(&self.tails, &mut payload);
+        self.note(Kind::Base, &payload)?;
+        self.sync()?;
+        self.shared.catalogue.add(self.active.number, index::Index::default(), self.active.capacity);
+        Ok(())
+    }
+
+    /// Writes a frame of the journal's own.
+    fn note(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Fault> {
+        let header = Header {
+            kind,
+            shard: 0,
+            journal: self.shared.journal,
+            segment: self.active.number,
+            epoch: 0,
+            position: 0,
+            clock_ms: 0,
+            count: self.tails.len() as u32,
+            length: payload.len() as u32,
+            chain: 0,
+            synced: self.active.synced as u32,
+        };
+        let mut bytes = Vec::new();
+        frame::encode(&header, payload, &mut bytes);
+        bytes.extend_from_slice(payload);
+        bytes.resize(frame::frame_bytes(payload.len()), 0);
+        let written = self.active.file.write_at(&mut [IoSlice::new(&bytes)], self.active.end);
+        written.map_err(|error| self.fault("write", &error))?;
+        self.active.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn fault(&self, operation: &'static str, error: &std::io::Error) -> Fault {
+        Fault::io(operation, self.shared.disk.root().join(segment::name(self.active.number)), error)
+    }
+}
+
+/// Returns the time after an interval, or in a century if that is not a time.
+fn later(interval: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(interval).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))
+}

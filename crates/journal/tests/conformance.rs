@@ -1,0 +1,194 @@
+//! Every implementation keeps the contract.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stanchion_journal::conformance::{self, Medium};
+use stanchion_journal::local::simulated::Simulated;
+use stanchion_journal::local::{Directory, Disk, Durability, Options};
+use stanchion_journal::{Fault, Journal, Local, Memory};
+
+/// A journal in memory, with what a crash left of the one before.
+#[derive(Default)]
+struct InMemory {
+    current: Option<Arc<Memory>>,
+}
+
+impl Medium for InMemory {
+    fn open(&mut self) -> Arc<dyn Journal> {
+        let next = self.current.take().map_or_else(Memory::automatic, |before| before.crash());
+        let next = Arc::new(next);
+        self.current = Some(Arc::clone(&next));
+        next
+    }
+
+    fn crash(&mut self, _journal: Arc<dyn Journal>) {
+        let left = self.current.take().map(|current| current.crash());
+        self.current = left.map(Arc::new);
+    }
+
+    fn fail_next_sync(&mut self) {
+        let current = self.current.as_ref().expect("a journal is open");
+        current.fail_next_sync(Fault::corrupt("memory", 0, "injected"));
+    }
+}
+
+/// Files on a disk that loses what was not synced.
+struct OnSimulatedDisk {
+    disk: Simulated,
+    options: Options,
+    cuts: u64,
+}
+
+impl Medium for OnSimulatedDisk {
+    fn open(&mut self) -> Arc<dyn Journal> {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        Arc::new(Local::open_on(disk, self.options).expect("opens"))
+    }
+
+    fn crash(&mut self, journal: Arc<dyn Journal>) {
+        self.cuts += 1;
+        self.disk = self.disk.power_cut(self.cuts);
+        drop(journal);
+    }
+
+    fn fail_next_sync(&mut self) {
+        self.disk.fail_next_sync(std::io::ErrorKind::Other);
+    }
+}
+
+/// Files in a real directory; a crash is that of the process.
+struct InDirectory {
+    directory: tempfile::TempDir,
+    options: Options,
+    disk: Arc<Fragile>,
+}
+
+/// A directory whose next sync may be made to fail.
+struct Fragile {
+    directory: Directory,
+    fail: Arc<std::sync::atomic::AtomicBool>,
+}
+
+struct FragileFile {
+    file: Arc<dyn stanchion_journal::local::DiskFile>,
+    fail: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Disk for Fragile {
+    fn root(&self) -> &std::path::Path {
+        self.directory.root()
+    }
+    fn lock(&self, name: &str) -> std::io::Result<Box<dyn std::any::Any + Send + Sync>> {
+        self.directory.lock(name)
+    }
+    fn make_directory(&self, name: &str) -> std::io::Result<()> {
+        self.directory.make_directory(name)
+    }
+    fn list(&self, directory: &str) -> std::io::Result<Vec<String>> {
+        self.directory.list(directory)
+    }
+    fn open(
+        &self,
+        name: &str,
+        access: stanchion_journal::local::Access,
+    ) -> std::io::Result<Arc<dyn stanchion_journal::local::DiskFile>> {
+        Ok(Arc::new(FragileFile { file: self.directory.open(name, access)?, fail: Arc::clone(&self.fail) }))
+    }
+    fn create(&self, name: &str) -> std::io::Result<Arc<dyn stanchion_journal::local::DiskFile>> {
+        Ok(Arc::new(FragileFile { file: self.directory.create(name)?, fail: Arc::clone(&self.fail) }))
+    }
+    fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
+        self.directory.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> std::io::Result<()> {
+        self.directory.remove(name)
+    }
+    fn sync_directory(&self, directory: &str) -> std::io::Result<()> {
+        self.directory.sync_directory(directory)
+    }
+}
+
+impl stanchion_journal::local::DiskFile for FragileFile {
+    fn write_at(&self, slices: &mut [std::io::IoSlice<'_>], offset: u64) -> std::io::Result<()> {
+        self.file.write_at(slices, offset)
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+    fn sync(&self) -> std::io::Result<()> {
+        if self.fail.swap(false, std::sync::atomic::Ordering::AcqRel) {
+            return Err(std::io::Error::other("injected"));
+        }
+        self.file.sync()
+    }
+    fn length(&self) -> std::io::Result<u64> {
+        self.file.length()
+    }
+    fn reserve(&self, length: u64) -> std::io::Result<()> {
+        self.file.reserve(length)
+    }
+}
+
+impl Medium for InDirectory {
+    fn open(&mut self) -> Arc<dyn Journal> {
+        let disk: Arc<dyn Disk> = Arc::clone(&self.disk) as Arc<dyn Disk>;
+        Arc::new(
+            Local::open_on(disk, self.options)
+                .unwrap_or_else(|fault| panic!("{}: {fault}", self.directory.path().display())),
+        )
+    }
+
+    fn crash(&mut self, journal: Arc<dyn Journal>) {
+        drop(journal);
+    }
+
+    fn fail_next_sync(&mut self) {
+        self.disk.fail.store(true, std::sync::atomic::Ordering::Release);
+    }
+}
+
+fn run(mut medium: impl FnMut() -> Box<dyn Medium>) {
+    for (name, rule) in conformance::RULES {
+        println!("{name}");
+        rule(&mut *medium());
+    }
+}
+
+#[test]
+fn memory_keeps_the_contract() {
+    run(|| Box::new(InMemory::default()));
+}
+
+#[test]
+fn files_that_are_synced_keep_the_contract_through_power_cuts() {
+    for (segment_bytes, cache_bytes) in [(16 << 10, 0), (64 << 10, 100_000), (1 << 20, 64 << 20)] {
+        let options = Options { segment_bytes, cache_bytes, durability: Durability::Sync };
+        run(|| Box::new(OnSimulatedDisk { disk: Simulated::new(), options, cuts: segment_bytes }));
+    }
+}
+
+#[test]
+fn real_files_keep_the_contract() {
+    let options = Options { segment_bytes: 256 << 10, cache_bytes: 50_000, durability: Durability::Sync };
+    run(|| in_directory(options));
+}
+
+#[test]
+fn real_files_synced_in_intervals_keep_the_contract_when_the_process_is_killed() {
+    let durability = Durability::Interval(Duration::from_millis(1));
+    let options = Options { segment_bytes: 256 << 10, cache_bytes: 50_000, durability };
+    for (name, rule) in conformance::RULES {
+        // Syncs are neither one for each group, nor does an announcement wait for them.
+        if !name.contains("failure") && !name.contains("groups") {
+            rule(&mut *in_directory(options));
+        }
+    }
+}
+
+fn in_directory(options: Options) -> Box<dyn Medium> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let fail = Arc::default();
+    let disk = Arc::new(Fragile { directory: Directory::new(directory.path()), fail });
+    Box::new(InDirectory { directory, options, disk })
+}
