@@ -39,7 +39,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
         return Ok(true);
     }
     arguments.check_names(&suites::names())?;
-    run_chosen(arguments, |name| arguments.wants(name))
+    // Who names a suite wants it run, not left out.
+    let require_all = arguments.require_all || !arguments.only.is_empty();
+    run_chosen(arguments, require_all, |name| arguments.wants(name))
 }
 
 /// This function runs every suite, as a step of the test command.
@@ -48,10 +50,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 ///
 /// As [`run`].
 pub(crate) fn run_all(arguments: &Arguments) -> Result<bool, String> {
-    run_chosen(arguments, |_| true)
+    run_chosen(arguments, arguments.require_all, |_| true)
 }
 
-fn run_chosen(arguments: &Arguments, wanted: impl Fn(&str) -> bool) -> Result<bool, String> {
+fn run_chosen(arguments: &Arguments, require_all: bool, wanted: impl Fn(&str) -> bool) -> Result<bool, String> {
     let chosen: Vec<&Suite> = SUITES.iter().filter(|suite| wanted(suite.name)).collect();
     toolchain::install(&suites::toolchains(&chosen));
     let places = Places { clients: process::root().join("clients"), output: process::target().join("clients") };
@@ -70,7 +72,7 @@ fn run_chosen(arguments: &Arguments, wanted: impl Fn(&str) -> bool) -> Result<bo
     for suite in chosen {
         outcomes.push((suite, run_one(suite, &places, &endpoint, own.as_mut())));
     }
-    let all_well = report(&outcomes, arguments.require_all);
+    let all_well = report(&outcomes, require_all);
     if let (false, Some(server)) = (all_well, &own) {
         println!("what the server printed: {}", server.log().display());
     }
