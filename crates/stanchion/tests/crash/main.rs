@@ -129,25 +129,30 @@ impl Drop for EndGate<'_> {
 fn kill_often(seed: u64, kills: u64, mut server: Server, gate: &Gate, data: &Path, log: &Path) -> Server {
     let mut random = Random::new(seed);
     let mut ready = true;
+    let [mut starting, mut stopping, mut opened, mut working] = [0; 4];
     for _ in 0..kills {
         let dice = random.between(0, 99);
         match (ready, dice) {
             // While it starts and replays.
             (false, _) => {
+                starting += 1;
                 thread::sleep(Duration::from_millis(random.between(0, 60)));
                 server.kill();
             }
             // While it stops and writes its snapshot.
             (true, 0..20) => {
+                stopping += 1;
                 thread::sleep(Duration::from_millis(random.between(200, 3000)));
                 server.terminate_and_kill(Duration::from_millis(random.between(0, 150)));
             }
             // Soon after it has opened.
             (true, 20..35) => {
+                opened += 1;
                 thread::sleep(Duration::from_millis(random.between(0, 50)));
                 server.kill();
             }
             (true, _) => {
+                working += 1;
                 thread::sleep(Duration::from_millis(random.between(200, 4000)));
                 server.kill();
             }
@@ -163,6 +168,7 @@ fn kill_often(seed: u64, kills: u64, mut server: Server, gate: &Gate, data: &Pat
     if !ready {
         gate.set(Some(server.wait_until_ready()));
     }
+    println!("killed {starting} starting, {opened} just open, {working} at work, {stopping} stopping");
     // A last stretch, so that the clients see the state after the last kill.
     thread::sleep(Duration::from_secs(2));
     server
