@@ -10,13 +10,16 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::api::Edge;
 
 /// Most bytes that a request's line and headers may have together. More is answered with 431.
 const HEAD_BYTES_MAX: usize = 128 << 10;
+/// How many connections may wait to be accepted. When all consumers of a fleet reconnect at once, one too many waits a
+/// second for its next try; the system caps this number at its own limit.
+const BACKLOG: u32 = 4096;
 /// How long to wait before accepting again when the process has run out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What a client beyond the limit on connections gets before its connection is closed.
@@ -28,12 +31,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds a listener. Port 0 lets the system pick one.
+    /// Binds a listener, within a tokio runtime. Port 0 lets the system pick one.
     ///
     /// # Errors
     /// The system's reason, such as that the address is in use.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Server { listener: TcpListener::bind(address).await? })
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A server that is started again must not wait for the connections of the last one to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Server { listener: socket.listen(BACKLOG)? })
     }
 
     /// Returns the address that the listener is bound to.

@@ -56,7 +56,6 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     declared::apply(&broker, &caller, &settings.queues).await.map_err(Stop::failed)?;
 
     let server = Server::bind(settings.listen)
-        .await
         .map_err(|error| Stop::failed(format_args!("setting listen: cannot listen on {}: {error}", settings.listen)))?;
     let address = server.local_address().map_err(Stop::failed)?;
     announce(address, &data_dir, settings).map_err(Stop::failed)?;

@@ -44,11 +44,19 @@ fn what_is_no_request_of_the_api_gets_the_services_own_error() {
     let directory = directory();
     let server = Server::start(directory.path(), &[]);
     for (request, status, text) in [
-        ("GET / HTTP/1.1\r\nhost: x\r\n\r\n", 404, "<UnknownOperationException/>"),
-        ("DELETE /000000000000/q HTTP/1.1\r\nhost: x\r\n\r\n", 404, "<UnknownOperationException/>"),
-        ("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 400, "MissingAction"),
-        ("GET /?Action=Foo HTTP/1.1\r\nhost: x\r\n\r\n", 400, "InvalidAction"),
-        ("POST /_stanchion/health HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 405, "ask with GET"),
+        ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 404, "<UnknownOperationException/>"),
+        (
+            "DELETE /000000000000/q HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            404,
+            "<UnknownOperationException/>",
+        ),
+        ("POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n", 400, "MissingAction"),
+        ("GET /?Action=Foo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 400, "InvalidAction"),
+        (
+            "POST /_stanchion/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+            405,
+            "ask with GET",
+        ),
     ] {
         let answer = server.exchange(request.as_bytes());
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(text), "{request}: {answer}");
@@ -113,7 +121,7 @@ fn a_request_that_breaks_off_changes_nothing() {
     server.ok("CreateQueue", json!({ "QueueName": "q" }));
     let whole = request("SendMessage", &json!({ "QueueUrl": "q", "MessageBody": "x" }).to_string());
     for cut in [1, 20, whole.len() / 2, whole.len() - 1] {
-        let answer = server.exchange(&whole[..cut]);
+        let answer = server.break_off(&whole[..cut]);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "cut at {cut}: {answer}");
     }
     assert!(server.receive("q").is_empty());

@@ -1,7 +1,7 @@
 //! A server process with a directory of its own, and just enough of a client.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -125,15 +125,29 @@ impl Server {
         messages.iter().map(|message| message["Body"].as_str().expect("a body").to_owned()).collect()
     }
 
-    /// Sends bytes, closes that direction, and returns everything that comes back until the connection ends.
+    /// Sends bytes and returns everything that comes back until the server closes the connection.
     pub(crate) fn exchange(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         // The server may well close the connection before it has read everything.
         let _ = stream.write_all(bytes);
+        read_rest(stream)
+    }
+
+    /// Sends bytes, sends no more, and returns everything that comes back.
+    pub(crate) fn break_off(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        read_rest(stream)
+    }
+}
+
+fn read_rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("the server does not close the connection"),
+        // A reset closes the connection, too.
+        Ok(_) | Err(_) => String::from_utf8_lossy(&answer).into_owned(),
     }
 }
 
