@@ -290,6 +290,7 @@ impl Engine {
             Event::TaskMoved { task, queue, target, moves } => {
                 for (here, there, id) in moves {
                     let message = self.queue_mut(*queue).take(*here, now);
+                    let state = self.queue_mut(*target).state_on_arrival();
                     self.last_key = there.0;
                     let moved = Message {
                         id: *id,
@@ -297,7 +298,7 @@ impl Engine {
                         sent_at: now,
                         receives: Receives::default(),
                         source: None,
-                        state: State::Ready,
+                        state,
                         ..message
                     };
                     self.queue_mut(*target).add(*there, moved);
@@ -341,7 +342,7 @@ impl Engine {
         let target = self.queue_mut(target);
         message.order = there.0;
         message.source = Some(origin);
-        message.state = State::Ready;
+        message.state = target.state_on_arrival();
         if target.is_fifo() {
             message.sent_at = now;
             message.id_replaces_deduplication_id = true;

@@ -155,6 +155,12 @@ impl Queue {
         }
     }
 
+    /// Returns the state of a message that arrives from another queue. The queue's delay does not apply to it, but on a
+    /// FIFO queue it must not overtake delayed messages of its group, so it stands behind them.
+    pub(crate) fn state_on_arrival(&self) -> State {
+        if self.delay_line.is_empty() { State::Ready } else { State::Delayed { due: Timestamp::NEVER } }
+    }
+
     /// Lets a message that has become visible join the window, or the tail if there are others before it.
     fn arrive(&mut self, key: MessageKey) {
         let queued = !self.cold.is_empty() || self.waiting > 0 || self.lanes.ready() >= self.window;
