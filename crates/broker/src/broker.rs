@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::admission::Admission;
 use crate::driver::{Driver, Notes, Start};
+use crate::entropy::EntropyPool;
 use crate::failure::Failure;
 use crate::handles::Sealer;
 use crate::secret::Secret;
@@ -126,7 +127,9 @@ impl Broker {
     ) -> Result<Driver, OpenError> {
         let notes = Arc::new(Notes::default());
         let tenure = journal.acquire(id, notes.clone())?;
-        let restored = restore(&*journal, id, options.shard.clone())?;
+        // Ids that time alone draws, those of moved messages, must not come again after a restart.
+        let seed = EntropyPool::new().draw().0;
+        let restored = restore(&*journal, id, stanchion_shard::Options { seed, ..options.shard.clone() })?;
         let replayed = restored.shard.tail();
         if replayed != tenure.last.0 {
             return Err(OpenError::Incomplete { tail: tenure.last.0, replayed });
