@@ -92,12 +92,8 @@ impl Engine {
                 Ok(place) => place,
                 Err(wish) => return Ok(Decision::Load(wish)),
             };
-            let outcome = self.check_change(queue, receipt, *seconds, &place, now);
-            let outcome = outcome.and_then(|()| match released.contains(&receipt.key) {
-                true if queue.is_fifo() => Err(ReceiptFault::Expired),
-                true => Err(ReceiptFault::NotInFlight),
-                false => Ok(()),
-            });
+            let is_released = released.contains(&receipt.key);
+            let outcome = self.check_change(queue, receipt, *seconds, &place, is_released, now);
             if outcome.is_ok() {
                 if *seconds == 0 {
                     let back = goes_to_the_back(queue, receipt.receive_count);
@@ -120,6 +116,7 @@ impl Engine {
         receipt: &Receipt,
         seconds: u32,
         place: &Place<'_>,
+        is_released: bool,
         now: Timestamp,
     ) -> Result<(), ReceiptFault> {
         let (count, in_flight) = match place {
@@ -130,7 +127,7 @@ impl Engine {
         if count != receipt.receive_count {
             return Err(ReceiptFault::NotAvailable);
         }
-        if !in_flight {
+        if !in_flight || is_released {
             return Err(if queue.is_fifo() { ReceiptFault::Expired } else { ReceiptFault::NotInFlight });
         }
         // The service counts from the receive and never sees an elapsed time of zero.
