@@ -14,6 +14,7 @@
 pub mod conformance;
 mod fault;
 mod ids;
+pub mod inspect;
 mod journal;
 pub mod local;
 mod memory;

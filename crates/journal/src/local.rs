@@ -282,6 +282,11 @@ impl Shared {
                 front.shards.insert(shard, Shard::recovered(Position(tail.last)));
             }
         }
+        if let Some(last) = recovered.segments.last() {
+            // What was read may only be in the cache of the system: make true what the frames will say.
+            let synced = open(last.number)?.sync();
+            synced.map_err(|error| Fault::io("sync", self.disk.root().join(segment::name(last.number)), &error))?;
+        }
         let last = recovered.segments.last().map(|last| (last.number, last.end, last.sealed));
         for loaded in recovered.segments {
             self.catalogue.add(loaded.number, loaded.index, loaded.bytes);
@@ -292,8 +297,6 @@ impl Shared {
                     self.janitor.offer(next, open(next)?);
                 }
                 let file = open(number)?;
-                // What was read may only be in the cache of the system: make true what the frames will say.
-                file.sync().map_err(|error| Fault::io("sync", self.disk.root().join(segment::name(number)), &error))?;
                 Active { number, file, end, synced: end, capacity: 0, fresh: false }
             }
             (Some((number, _, true)), None) => {
@@ -432,7 +435,7 @@ impl Journal for Local {
             let start = if number == place.segment { place.offset } else { segment::FRAMES };
             let file = self.shared.catalogue.file(number).map_err(failed)?;
             let frames = scan::Frames::new(file, self.shared.journal, number, start).map_err(failed)?;
-            let mut frames = frames.only(shard);
+            let mut frames = frames.only(shard, from.0);
             while next <= last {
                 let frame = match frames.step().map_err(failed)? {
                     Step::Frame(frame) => frame,

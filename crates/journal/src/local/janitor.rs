@@ -166,7 +166,6 @@ impl Janitor {
         let disk = &*self.disk;
         let name = segment::name(number);
         let path = disk.root().join(&name);
-        let page = segment::page(self.journal, number);
         let spare = std::mem::take(&mut self.lock().spare);
         let (from, file) = if spare {
             (
@@ -178,6 +177,8 @@ impl Janitor {
             fill(&*file, bytes).map_err(|error| Fault::io("prepare", &path, &error))?;
             (NEW, file)
         };
+        let length = file.length().map_err(|error| Fault::io("measure", &path, &error))?;
+        let page = segment::page(self.journal, number, length);
         file.write_at(&mut [IoSlice::new(&page)], 0).map_err(|error| Fault::io("write", &path, &error))?;
         file.sync().map_err(|error| Fault::io("sync", &path, &error))?;
         disk.rename(from, &name).map_err(|error| Fault::io("rename", &path, &error))?;

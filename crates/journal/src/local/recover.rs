@@ -29,6 +29,9 @@ use super::snapshot;
 use super::state::State;
 use crate::{Fault, ShardId};
 
+#[cfg(test)]
+mod tests;
+
 /// What is in a data directory.
 pub(crate) struct Recovered {
     /// Segments with frames, in order; the last one is active unless it is sealed.
@@ -50,17 +53,17 @@ pub(crate) struct Loaded {
 }
 
 /// What the frames of a segment say.
-struct Content {
-    base: Tails,
-    tails: Tails,
+pub(crate) struct Content {
+    pub(crate) base: Tails,
+    pub(crate) tails: Tails,
     index: Index,
     bytes: u64,
-    end: u64,
-    sealed: bool,
+    pub(crate) end: u64,
+    pub(crate) sealed: bool,
     /// There is not even a base frame.
-    unused: bool,
+    pub(crate) unused: bool,
     /// Why the walk stopped, if the segment is not sealed.
-    stop: &'static str,
+    pub(crate) stop: &'static str,
 }
 
 /// Reads what is in a directory, and cuts off a torn tail. Nothing is changed if something is damaged.
@@ -162,11 +165,12 @@ fn load(disk: &dyn Disk, journal: u64, number: u64) -> Result<Content, Fault> {
     let file = disk.open(&name, Access::Read).map_err(|error| Fault::io("open", &path, &error))?;
     let mut page = vec![0; FRAMES as usize];
     let read = file.read_at(&mut page, 0).map_err(failed)?;
-    segment::check_page(&page[..read], journal, number).map_err(|reason| Fault::corrupt(&path, 0, reason))?;
+    let length = file.length().map_err(failed)?;
+    segment::check_page(&page[..read], journal, number, length).map_err(|reason| Fault::corrupt(&path, 0, reason))?;
     if let Some(content) = load_sealed(&file, journal, number, &page).map_err(failed)? {
         return Ok(content);
     }
-    walk(&file, journal, number).map_err(failed)
+    walk(&file, journal, number, &mut |_| {}).map_err(failed)
 }
 
 fn load_sealed(file: &Arc<dyn DiskFile>, journal: u64, number: u64, page: &[u8]) -> std::io::Result<Option<Content>> {
@@ -193,7 +197,12 @@ fn decode_seal(seal: &Frame) -> Option<(Tails, Index)> {
 }
 
 /// Reads all frames of a segment, up to the first that does not follow.
-fn walk(file: &Arc<dyn DiskFile>, journal: u64, number: u64) -> std::io::Result<Content> {
+pub(crate) fn walk(
+    file: &Arc<dyn DiskFile>,
+    journal: u64,
+    number: u64,
+    visit: &mut dyn FnMut(&Frame),
+) -> std::io::Result<Content> {
     let mut frames = scan::frames(file, journal, number)?;
     let (mut base, mut tails, mut index) = (Tails::new(), Tails::new(), Index::default());
     let (mut end, mut sealed, mut unused) = (FRAMES, false, true);
@@ -228,6 +237,7 @@ fn walk(file: &Arc<dyn DiskFile>, journal: u64, number: u64) -> std::io::Result<
         }
         unused = false;
         end = frame.end();
+        visit(&frame);
         if sealed {
             break "";
         }

@@ -19,8 +19,8 @@ pub(crate) struct Frames {
     length: u64,
     journal: u64,
     segment: u64,
-    /// Check the payloads of this shard only.
-    only: Option<ShardId>,
+    /// Check the payloads of this shard only, from this position on.
+    only: Option<(ShardId, u64)>,
     at: u64,
     buffer: Bytes,
     buffer_at: u64,
@@ -45,7 +45,7 @@ pub(crate) enum Step {
 /// What a search among bytes after the end of the log found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remains {
-    /// A header of this segment is there, so somebody wrote past this point.
+    /// A header of this segment is there, or something that began as one, so somebody wrote past this point.
     pub(crate) any: bool,
     /// Offset of a header that proves that the segment was durable beyond this point.
     pub(crate) proof: Option<u64>,
@@ -71,9 +71,9 @@ impl Frames {
         Ok(Frames { file, length, journal, segment, only: None, at, buffer: Bytes::new(), buffer_at: at })
     }
 
-    /// Checks the payloads of one shard only; headers are always checked.
-    pub(crate) fn only(self, shard: ShardId) -> Frames {
-        Frames { only: Some(shard), ..self }
+    /// Checks the payloads of one shard only, from a position on; headers are always checked.
+    pub(crate) fn only(self, shard: ShardId, from: u64) -> Frames {
+        Frames { only: Some((shard, from)), ..self }
     }
 
     /// Returns where the walk stands.
@@ -105,7 +105,8 @@ impl Frames {
         let start = (self.at - self.buffer_at) as usize;
         let payload_at = start + frame::payload_at(length);
         let payload = self.buffer.slice(payload_at..payload_at + length);
-        let skipped = self.only.is_some_and(|only| header.kind == frame::Kind::Record && header.shard != only.0);
+        let others = |(shard, from): (ShardId, u64)| header.shard != shard.0 || header.position < from;
+        let skipped = header.kind == frame::Kind::Record && self.only.is_some_and(others);
         if !skipped && !frame::intact(&self.buffer[start + FIXED..payload_at], &payload) {
             return Ok(Step::Stop("the payload of the frame fails its checksum"));
         }
@@ -147,7 +148,17 @@ impl Frames {
             at += ALIGNMENT as u64;
         }
         self.at = stopped;
+        found.any |= self.began_here()?;
         Ok(found)
+    }
+
+    /// Says whether the bytes here name this journal and segment where a header does.
+    fn began_here(&mut self) -> io::Result<bool> {
+        if !self.fill(FIXED)? {
+            return Ok(false);
+        }
+        let bytes = self.rest();
+        Ok(frame::u64_at(bytes, 8) == self.journal && frame::u64_at(bytes, 16) == self.segment)
     }
 
     /// Returns the watermark of the header here, if there is one of this segment.

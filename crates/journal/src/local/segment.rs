@@ -6,14 +6,16 @@
 //! 12    zeros      4
 //! 16    journal    8
 //! 24    number     8
-//! 32    checksum   4   CRC-32C of bytes 0 to 31
+//! 32    length     8   of the file when it was prepared: a shorter one has been cut
+//! 40    checksum   4   CRC-32C of bytes 0 to 39
 //! 2048  seal       8   where the seal frame begins; zeros while the segment is in use
 //! 2056  checksum   4   CRC-32C of bytes 16 to 31 and 2048 to 2055
 //! 4096  frames
 //! ```
 //!
 //! The page is durable before the file gets its name, so a segment without a valid page is damaged, whatever happened.
-//! The pointer to the seal frame only saves time: without it the whole segment is read.
+//! The pointer to the seal frame is written after a sync of everything before it. It only saves time: without it the whole
+//! segment is read.
 
 use super::frame::{u32_at, u64_at};
 
@@ -37,20 +39,21 @@ pub(crate) fn number(file: &str) -> Option<u64> {
 }
 
 /// Returns the page at the start of a segment.
-pub(crate) fn page(journal: u64, number: u64) -> Vec<u8> {
+pub(crate) fn page(journal: u64, number: u64, length: u64) -> Vec<u8> {
     let mut page = vec![0; FRAMES as usize];
     page[0..8].copy_from_slice(&MAGIC);
     page[8..12].copy_from_slice(&VERSION.to_le_bytes());
     page[16..24].copy_from_slice(&journal.to_le_bytes());
     page[24..32].copy_from_slice(&number.to_le_bytes());
-    let checksum = crc32c::crc32c(&page[..32]);
-    page[32..36].copy_from_slice(&checksum.to_le_bytes());
+    page[32..40].copy_from_slice(&length.to_le_bytes());
+    let checksum = crc32c::crc32c(&page[..40]);
+    page[40..44].copy_from_slice(&checksum.to_le_bytes());
     page
 }
 
 /// Checks the page of a segment, and returns why it is not the page of this one.
-pub(crate) fn check_page(page: &[u8], journal: u64, number: u64) -> Result<(), &'static str> {
-    if page.len() < FRAMES as usize || page[0..8] != MAGIC || u32_at(page, 32) != crc32c::crc32c(&page[..32]) {
+pub(crate) fn check_page(page: &[u8], journal: u64, number: u64, length: u64) -> Result<(), &'static str> {
+    if page.len() < FRAMES as usize || page[0..8] != MAGIC || u32_at(page, 40) != crc32c::crc32c(&page[..40]) {
         return Err("the page at the start of the segment fails its check");
     }
     if u32_at(page, 8) != VERSION {
@@ -62,13 +65,10 @@ pub(crate) fn check_page(page: &[u8], journal: u64, number: u64) -> Result<(), &
     if u64_at(page, 24) != number {
         return Err("the segment has another number than its name");
     }
+    if u64_at(page, 32) > length {
+        return Err("the segment has been cut short");
+    }
     Ok(())
-}
-
-/// Returns journal and number from a page whose own checksum is right.
-pub(crate) fn identity(page: &[u8]) -> Option<(u64, u64)> {
-    let whole = page.len() >= FRAMES as usize && page[0..8] == MAGIC && u32_at(page, 32) == crc32c::crc32c(&page[..32]);
-    whole.then(|| (u64_at(page, 16), u64_at(page, 24)))
 }
 
 /// Returns the bytes that point to the seal frame.

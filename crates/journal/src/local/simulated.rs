@@ -52,6 +52,8 @@ struct Content {
 enum Change {
     Named(String, u64),
     Unnamed(String),
+    /// Both or neither: a rename within a directory is atomic.
+    Renamed(String, String, u64),
 }
 
 struct SimulatedFile {
@@ -87,6 +89,14 @@ impl Simulated {
     pub fn turn_off_after(&self, operations: u64) {
         let mut state = self.lock();
         state.off_at = Some(state.operations.saturating_add(operations));
+    }
+
+    /// Takes [`turn_off_after`](Simulated::turn_off_after) back, unless the power is off already.
+    pub fn stay_on(&self) {
+        let mut state = self.lock();
+        if state.off_at.is_some_and(|off_at| state.operations < off_at) {
+            state.off_at = None;
+        }
     }
 
     /// Makes the next write fail.
@@ -176,13 +186,21 @@ impl State {
 impl Change {
     fn apply(&self, names: &mut BTreeMap<String, u64>) {
         match self {
-            Change::Named(name, id) => names.insert(name.clone(), *id),
-            Change::Unnamed(name) => names.remove(name),
-        };
+            Change::Named(name, id) => {
+                names.insert(name.clone(), *id);
+            }
+            Change::Unnamed(name) => {
+                names.remove(name);
+            }
+            Change::Renamed(from, to, id) => {
+                names.remove(from);
+                names.insert(to.clone(), *id);
+            }
+        }
     }
 
     fn directory(&self) -> &str {
-        let (Change::Named(name, _) | Change::Unnamed(name)) = self;
+        let (Change::Named(name, _) | Change::Unnamed(name) | Change::Renamed(_, name, _)) = self;
         name.rsplit_once('/').map_or("", |(directory, _)| directory)
     }
 }
@@ -251,10 +269,7 @@ impl Disk for Simulated {
         let mut state = self.lock();
         state.operate()?;
         let id = state.find(from)?;
-        // Both or neither: a rename is atomic.
-        Change::Unnamed(from.to_owned()).apply(&mut state.names);
-        state.change(Change::Named(to.to_owned(), id));
-        state.changes.push(Change::Unnamed(from.to_owned()));
+        state.change(Change::Renamed(from.to_owned(), to.to_owned(), id));
         Ok(())
     }
 

@@ -261,7 +261,6 @@ impl Writer {
     /// whatever durability was asked for, so only the last segment can have a torn tail.
     fn roll(&mut self) -> Result<(), Fault> {
         self.seal()?;
-        self.sync()?;
         let number = self.active.number + 1;
         let file = self.shared.janitor.take(number)?;
         self.active = Active::begin(number, file);
@@ -270,13 +269,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the last frame of a segment: where all shards stand, and the index.
+    /// Writes the last frame of a segment, where all shards stand and the index, and syncs it.
+    ///
+    /// Only then the page gets its pointer: whoever follows it relies on everything before the seal without reading it. If
+    /// a power cut takes the pointer, the segment is read as a whole.
     fn seal(&mut self) -> Result<(), Fault> {
         let mut payload = Vec::new();
         index::encode_tails(&self.tails, &mut payload);
         self.shared.catalogue.encode_index(self.active.number, &mut payload);
         let at = self.active.end;
         self.note(Kind::Seal, &payload)?;
+        self.sync()?;
         let pointer = segment::seal_pointer(self.shared.journal, self.active.number, at);
         let written = self.active.file.write_at(&mut [IoSlice::new(&pointer)], segment::SEAL_AT);
         written.map_err(|error| self.fault("write", &error))
