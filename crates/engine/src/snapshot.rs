@@ -14,6 +14,7 @@ use crate::ids::{DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, TaskI
 use crate::queue::Queue;
 use crate::queue::cold::Page;
 use crate::queue::dedup::{Attempt, Original};
+use crate::queue::lanes::Conduct;
 use crate::queue::message::{Message, State};
 use crate::tasks::Task;
 
@@ -123,11 +124,22 @@ fn put_queue(queue: &Queue, out: &mut Vec<u8>) {
             out.u64(u64::from(*count));
         });
     });
-    let noisy: Vec<GroupKey> = queue.lanes.noisy().collect();
-    out.list(&noisy, |out, group| {
+    put_busy(out, queue.lanes.busy());
+    out.list(&queue.lanes.conduct(), |out, (group, conduct)| {
         out.fixed64(group.0);
-        out.time(queue.lanes.idle_since(*group));
+        out.bool(conduct.noisy);
+        out.time(conduct.idle_since);
+        put_busy(out, conduct.busy);
     });
+}
+
+fn put_busy(out: &mut Vec<u8>, (finished_ms, minute): (u64, u64)) {
+    out.u64(finished_ms);
+    out.u64(minute);
+}
+
+fn get_busy(input: &mut Get<'_>) -> Result<(u64, u64), Damage> {
+    Ok((input.u64("processing time")?, input.u64("minute")?))
 }
 
 fn get_queue(engine: &Engine, input: &mut Get<'_>) -> Result<Queue, Damage> {
@@ -165,8 +177,13 @@ fn get_queue(engine: &Engine, input: &mut Get<'_>) -> Result<Queue, Damage> {
     })? {
         queue.attempts.insert(id, attempt);
     }
-    for (group, idle_since) in input.list(|input| Ok((GroupKey(input.fixed64()?), input.time()?)))? {
-        queue.lanes.restore_noisy(group, idle_since);
+    let busy = get_busy(input)?;
+    queue.lanes.restore_busy(busy);
+    for (group, conduct) in input.list(|input| {
+        let (group, noisy, idle_since) = (GroupKey(input.fixed64()?), input.bool()?, input.time()?);
+        Ok((group, Conduct { noisy, idle_since, busy: get_busy(input)? }))
+    })? {
+        queue.lanes.restore_conduct(group, conduct);
     }
     Ok(queue)
 }

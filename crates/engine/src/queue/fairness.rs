@@ -65,6 +65,16 @@ impl Busy {
         self.finished(now) + (self.running * now.millis()).saturating_sub(self.running_since)
     }
 
+    /// Returns what is kept of finished processing: milliseconds, and the minute from which they halve.
+    pub fn kept(&self) -> (u64, u64) {
+        (self.finished_ms, self.minute)
+    }
+
+    /// Sets what is kept of finished processing; for a state that is being restored.
+    pub fn restore(&mut self, (finished_ms, minute): (u64, u64)) {
+        (self.finished_ms, self.minute) = (finished_ms, minute);
+    }
+
     fn finished(&self, now: Timestamp) -> u64 {
         let minutes = (now.millis() / 60_000).saturating_sub(self.minute);
         self.finished_ms.checked_shr(minutes.min(64) as u32).unwrap_or(0)

@@ -196,24 +196,53 @@ impl Lanes {
         keys
     }
 
-    /// Returns the groups that are noisy now.
-    pub fn noisy(&self) -> impl Iterator<Item = GroupKey> + '_ {
-        self.noisy.iter().filter_map(|lane| *lane)
+    /// Returns what fairness remembers of the queue as a whole.
+    pub fn busy(&self) -> (u64, u64) {
+        self.busy.kept()
     }
 
-    /// Marks a group as noisy; for a state that is being restored.
-    pub fn restore_noisy(&mut self, group: GroupKey, idle_since: Timestamp) {
+    /// Lists what fairness remembers of groups, in order; nothing on a FIFO queue.
+    pub fn conduct(&self) -> Vec<(GroupKey, Conduct)> {
+        if self.locking {
+            return Vec::new();
+        }
+        let known = self.lanes.iter().filter(|(_, lane)| lane.noisy || lane.busy.kept().0 > 0);
+        let mut conduct: Vec<_> = known
+            .filter_map(|(key, lane)| {
+                let (noisy, idle_since, busy) = (lane.noisy, lane.idle_since, lane.busy.kept());
+                Some(((*key)?, Conduct { noisy, idle_since, busy }))
+            })
+            .collect();
+        conduct.sort_unstable_by_key(|(group, _)| *group);
+        conduct
+    }
+
+    /// Puts back what fairness remembered of the queue as a whole.
+    pub fn restore_busy(&mut self, busy: (u64, u64)) {
+        self.busy.restore(busy);
+    }
+
+    /// Puts back what fairness remembered of a group.
+    pub fn restore_conduct(&mut self, group: GroupKey, conduct: Conduct) {
         let lane = self.lanes.entry(Some(group)).or_default();
-        lane.noisy = true;
-        lane.idle_since = idle_since;
-        self.noisy.insert(Some(group));
+        (lane.noisy, lane.idle_since) = (conduct.noisy, conduct.idle_since);
+        lane.busy.restore(conduct.busy);
+        if conduct.noisy {
+            self.noisy.insert(Some(group));
+        }
         self.refresh(Some(group));
     }
+}
 
-    /// Returns when a noisy group's last message left flight.
-    pub fn idle_since(&self, group: GroupKey) -> Timestamp {
-        self.lanes.get(&Some(group)).map_or(Timestamp::ZERO, |lane| lane.idle_since)
-    }
+/// What fairness remembers of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conduct {
+    /// Whether it is noisy.
+    pub noisy: bool,
+    /// When its last message left flight.
+    pub idle_since: Timestamp,
+    /// Its finished processing time, as [`Busy::kept`] gives it.
+    pub busy: (u64, u64),
 }
 
 /// The messages of all open lanes, merged by their place in the order.
