@@ -8,7 +8,7 @@
 
 mod arguments;
 mod clients;
-mod licences;
+mod dependencies;
 mod process;
 mod server;
 mod steps;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
-use crate::{clients, licences, process, toolchain};
+use crate::{clients, dependencies, process, toolchain};
 
 /// How long one step may take.
 const BOUND: Duration = Duration::from_secs(2400);
@@ -28,7 +28,7 @@ enum Job {
 const STEPS: &[Step] = &[
     step("fmt", "formatting", Job::Cargo(&["fmt", "--all", "--check"])),
     step("clippy", "lints, warnings denied", Job::Cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
-    step("licences", "licences of all dependencies", Job::Code(licences::check)),
+    step("dependencies", "licences, sources and known vulnerabilities of dependencies", Job::Code(dependencies::check)),
     step("test", "unit and integration tests", Job::Cargo(&["test", "--workspace", "--quiet"])),
     step(CLIENTS, "unmodified client libraries against the binary", Job::Code(clients::run_all)),
 ];
