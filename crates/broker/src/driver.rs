@@ -13,7 +13,6 @@
 //!      +------- released by a turn <--------+---- pump <------------+
 //! ```
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::mem;
 use std::pin::pin;
@@ -22,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::{ContentAddress, QueueId};
 use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Position, Record, ShardId};

@@ -1,0 +1,134 @@
+//! The listener before real sockets: how long it waits for whom, and how it stops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stanchion_broker::{Broker, Caller, Secret};
+use stanchion_http::{Edge, Options, Server};
+use stanchion_journal::Memory;
+use stanchion_types::{AccountId, Region};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Longer than any answer takes; a test that waits this long has failed.
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(300);
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+fn start(options: Options) -> Running {
+    let broker = Broker::open(Arc::new(Memory::automatic()), &Secret::random().unwrap(), Default::default()).unwrap();
+    let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
+    let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.local_address().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let edge = Arc::new(Edge { broker: Arc::new(broker), caller, origin: None, options });
+    let serving = tokio::spawn(server.serve(edge, async { drop(stopped.await) }));
+    Running { address, stop, serving }
+}
+
+fn request(action: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AmazonSQS.{action}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Sends bytes on a new connection.
+async fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// Reads until the server closes the connection, and returns what it sent and how long that took.
+async fn read_to_end(mut stream: TcpStream) -> (String, Duration) {
+    let started = Instant::now();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(LONG, stream.read_to_end(&mut answer)).await;
+    read.expect("the server closes the connection").unwrap();
+    (String::from_utf8(answer).unwrap(), started.elapsed())
+}
+
+/// Reads one answer with an empty JSON object.
+async fn read_empty_object(stream: &mut TcpStream) {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n{}") {
+        let read = tokio::time::timeout(LONG, stream.read_buf(&mut answer)).await.expect("an answer in time").unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn a_head_that_stays_incomplete_is_given_up() {
+    let running = start(Options { idle_timeout: SHORT, ..Options::default() });
+    for head in [&b""[..], b"POST / HT", b"POST / HTTP/1.1\r\nhost: x\r\n"] {
+        let (answer, took) = read_to_end(send(running.address, head).await).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+        assert!(took >= SHORT - Duration::from_millis(50), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_stays_incomplete_is_given_up() {
+    let running = start(Options { body_timeout: SHORT, ..Options::default() });
+    let whole = request("ListQueues", "{}");
+    let (answer, took) = read_to_end(send(running.address, &whole[..whole.len() - 1]).await).await;
+    assert_eq!(answer, "");
+    assert!(took >= SHORT - Duration::from_millis(50) && took < LONG / 2, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_between_requests_but_not_for_ever() {
+    let running = start(Options { idle_timeout: SHORT, ..Options::default() });
+    let mut stream = send(running.address, &request("ListQueues", "{}")).await;
+    read_empty_object(&mut stream).await;
+    tokio::time::sleep(SHORT / 2).await;
+    stream.write_all(&request("ListQueues", "{}")).await.unwrap();
+    read_empty_object(&mut stream).await;
+    let (answer, _) = read_to_end(stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_long_poll_outlasts_the_idle_timeout() {
+    let running = start(Options { idle_timeout: SHORT, ..Options::default() });
+    let created = send(running.address, &request("CreateQueue", r#"{"QueueName":"q"}"#)).await;
+    read_to_end(created).await;
+    let poll = request("ReceiveMessage", r#"{"QueueUrl":"q","WaitTimeSeconds":1}"#);
+    let mut stream = send(running.address, &poll).await;
+    let started = Instant::now();
+    read_empty_object(&mut stream).await;
+    assert!(started.elapsed() >= Duration::from_millis(990), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_stop_closes_idle_connections_and_finishes_requests_under_way() {
+    let running = start(Options::default());
+    let idle = TcpStream::connect(running.address).await.unwrap();
+    let mut used = send(running.address, &request("ListQueues", "{}")).await;
+    read_empty_object(&mut used).await;
+    let whole = request("ListQueues", "{}");
+    let (first, rest) = whole.split_at(whole.len() - 1);
+    let mut half = send(running.address, first).await;
+    // The half request is known to the server once something sent after it has been answered.
+    read_empty_object(&mut send(running.address, &whole).await).await;
+
+    running.stop.send(()).unwrap();
+    read_to_end(idle).await;
+    read_to_end(used).await;
+    half.write_all(rest).await.unwrap();
+    let (answer, _) = read_to_end(half).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{}"), "{answer}");
+    tokio::time::timeout(LONG, running.serving).await.expect("the server stops").unwrap();
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
