@@ -11,6 +11,7 @@ mod declared;
 mod logging;
 mod settings;
 mod storage;
+mod words;
 
 use std::process::ExitCode;
 

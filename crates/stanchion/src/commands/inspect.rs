@@ -1,11 +1,200 @@
 //! `stanchion inspect`.
 
-use crate::cli::{InspectArguments, Stop};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use stanchion_engine::Queue;
+use stanchion_journal::inspect::{self, FrameKind, Overview};
+use stanchion_journal::{Fault, Position, ShardId};
+use stanchion_shard::{Record, Shard};
+use stanchion_types::Timestamp;
+
+use crate::cli::{InspectArguments, Stop, What};
 use crate::settings::Settings;
+use crate::words::{count, size};
 
 /// Shows what a data directory holds.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Stop> {
-    let _settings = Settings::load(&arguments.flags).map_err(Stop::misused)?;
-    let _ = arguments.what;
+    let settings = Settings::load(&arguments.flags).map_err(Stop::misused)?;
+    show(arguments.what, &settings.data_dir)
+        .map_err(|fault| Stop::failed(format_args!("data directory {}: {fault}", settings.data_dir.display())))
+}
+
+fn show(what: What, directory: &Path) -> Result<(), Fault> {
+    let overview = inspect::overview(directory)?;
+    let shows = |part: What| what == What::All || what == part;
+    if shows(What::Segments) {
+        print_journal(&overview);
+        print_segments(directory, &overview)?;
+    }
+    if shows(What::Snapshots) {
+        print_snapshots(&overview);
+    }
+    if shows(What::Queues) {
+        print_queues(directory, &overview)?;
+    }
     Ok(())
+}
+
+fn print_journal(overview: &Overview) {
+    let end = match overview.closed_at {
+        Some((segment, offset)) => format!("closed at offset {offset} of segment {segment}"),
+        None => "not closed: a server is using it, or has crashed".to_owned(),
+    };
+    println!("journal {:016x}: opened {}, {end}", overview.journal, count(overview.opens as usize, "time"));
+}
+
+fn print_segments(directory: &Path, overview: &Overview) -> Result<(), Fault> {
+    for segment in &overview.segments {
+        let mut records = BTreeMap::<ShardId, (usize, u64, Position, Position)>::new();
+        let end = inspect::frames(directory, segment.number, &mut |frame, _| {
+            let FrameKind::Record { shard, position, payload_bytes, .. } = frame.kind else { return };
+            let sum = records.entry(shard).or_insert((0, 0, position, position));
+            *sum = (sum.0 + 1, sum.1 + u64::from(payload_bytes), sum.2, position);
+        })?;
+        let state = match segment.sealed_at {
+            Some(_) => "full",
+            None if records.is_empty() => "prepared",
+            None => "in use",
+        };
+        println!("segment {}: {state}, {} of {}", segment.number, size(end.offset), size(segment.bytes));
+        for (shard, (number, bytes, first, last)) in records {
+            let records = count(number, "record");
+            println!("    shard {shard}: {records} of {}, positions {first} to {last}", size(bytes));
+        }
+    }
+    Ok(())
+}
+
+fn print_snapshots(overview: &Overview) {
+    for snapshot in &overview.snapshots {
+        let bytes = size(snapshot.bytes);
+        println!("snapshot of shard {}: up to position {}, {bytes}", snapshot.shard, snapshot.position);
+    }
+    if overview.snapshots.is_empty() {
+        println!("no snapshots");
+    }
+}
+
+fn print_queues(directory: &Path, overview: &Overview) -> Result<(), Fault> {
+    let shards = shards(directory, overview)?;
+    if shards.is_empty() {
+        println!("no queues: the journal has no record that can be read");
+    }
+    for id in shards {
+        let (shard, clock) = restore(directory, overview, id)?;
+        let queues: Vec<_> = shard.engine().all_queues().collect();
+        println!("shard {id}: {}, last record at {}", count(queues.len(), "queue"), utc(clock));
+        for queue in queues {
+            print_queue(queue);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the shards that have left a trace.
+fn shards(directory: &Path, overview: &Overview) -> Result<BTreeSet<ShardId>, Fault> {
+    let mut shards: BTreeSet<_> = overview.snapshots.iter().map(|snapshot| snapshot.shard).collect();
+    for segment in &overview.segments {
+        inspect::frames(directory, segment.number, &mut |frame, _| {
+            if let FrameKind::Record { shard, .. } = frame.kind {
+                shards.insert(shard);
+            }
+        })?;
+    }
+    Ok(shards)
+}
+
+/// Brings a shard back from its newest snapshot and the records after it, as a start does, but reading only. Returns
+/// it with the clock of its last record.
+fn restore(directory: &Path, overview: &Overview, id: ShardId) -> Result<(Shard, Timestamp), Fault> {
+    let options = stanchion_shard::Options::default();
+    let unreadable = |position: u64, reason: &dyn ToString| Fault::Unreadable {
+        shard: id,
+        position: Position(position),
+        reason: reason.to_string(),
+    };
+    let mut shard = match inspect::snapshot(directory, id)? {
+        Some((position, bytes)) => Shard::restore(options, &bytes).map_err(|damage| unreadable(position.0, &damage))?,
+        None => Shard::new(options),
+    };
+    let mut clock = shard.engine().clock();
+    let mut failed = None;
+    for segment in &overview.segments {
+        inspect::frames(directory, segment.number, &mut |frame, payload| {
+            let FrameKind::Record { shard: of, position, clock_ms, count, .. } = frame.kind else { return };
+            if of != id || position.0 <= shard.tail() || failed.is_some() {
+                return;
+            }
+            if position.0 > shard.tail() + 1 {
+                failed = Some(unreadable(position.0, &"records before it are missing"));
+                return;
+            }
+            let record = Record {
+                position: position.0,
+                clock: Timestamp::from_millis(clock_ms),
+                count,
+                payload: payload.to_vec().into(),
+            };
+            failed = shard.replay(&record).err().map(|damage| unreadable(position.0, &damage));
+            clock = clock.max(record.clock);
+        })?;
+    }
+    match failed {
+        Some(fault) => Err(fault),
+        None => Ok((shard, clock)),
+    }
+}
+
+fn print_queue(queue: &Queue) {
+    let counters = queue.counters();
+    println!("    {}", queue.arn());
+    println!(
+        "        messages: {} visible, {} in flight, {} delayed",
+        counters.visible, counters.in_flight, counters.delayed
+    );
+    let attributes = stanchion_wire::attributes::render(queue.attributes());
+    let attributes: Vec<_> = attributes.iter().map(|(name, value)| format!("{}={value}", name.name())).collect();
+    println!("        attributes: {}", attributes.join(" "));
+    if !queue.tags().is_empty() {
+        let tags: Vec<_> = queue.tags().iter().map(|(key, value)| format!("{key}={value}")).collect();
+        println!("        tags: {}", tags.join(" "));
+    }
+}
+
+/// Writes a moment as people read it: date and time in UTC, to the second.
+fn utc(at: Timestamp) -> String {
+    let seconds = at.seconds();
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Days are counted from 1 March of the year 0, so that a leap day ends its year; 719,468 of them lie before 1970.
+    // An era is 400 years, after which the calendar repeats.
+    let day = days + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day_of_month:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_164_800, "2024-02-29 00:00:00 UTC"),
+            (1_735_689_599, "2024-12-31 23:59:59 UTC"),
+            (1_795_255_412, "2026-11-21 10:03:32 UTC"),
+        ] {
+            assert_eq!(utc(Timestamp::from_millis(seconds * 1000)), text);
+        }
+    }
 }

@@ -4,5 +4,6 @@ mod bad_input;
 mod declared;
 mod harness;
 mod idle;
+mod inspect;
 mod life;
 mod settings;
