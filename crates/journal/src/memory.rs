@@ -8,6 +8,9 @@ use bytes::Bytes;
 
 use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Record, ShardId, Stats, Tenure};
 
+#[cfg(test)]
+mod tests;
+
 /// A journal in memory: gone with the process.
 ///
 /// [`Memory::automatic`] has a thread that makes whatever is queued durable as one group, at once. It is the thread that

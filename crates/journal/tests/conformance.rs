@@ -1,11 +1,12 @@
 //! Every implementation keeps the contract.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use stanchion_journal::conformance::{self, Medium};
 use stanchion_journal::local::simulated::Simulated;
-use stanchion_journal::local::{Directory, Disk, Durability, Options};
+use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Durability, Options};
 use stanchion_journal::{Fault, Journal, Local, Memory};
 
 /// A journal in memory, with what a crash left of the one before.
@@ -38,12 +39,15 @@ struct OnSimulatedDisk {
     disk: Simulated,
     options: Options,
     cuts: u64,
+    current: Weak<Local>,
 }
 
 impl Medium for OnSimulatedDisk {
     fn open(&mut self) -> Arc<dyn Journal> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
-        Arc::new(Local::open_on(disk, self.options).expect("opens"))
+        let journal = Arc::new(Local::open_on(disk, self.options).expect("opens"));
+        self.current = Arc::downgrade(&journal);
+        journal
     }
 
     fn crash(&mut self, journal: Arc<dyn Journal>) {
@@ -53,6 +57,7 @@ impl Medium for OnSimulatedDisk {
     }
 
     fn fail_next_sync(&mut self) {
+        settle(&self.current);
         self.disk.fail_next_sync(std::io::ErrorKind::Other);
     }
 }
@@ -62,17 +67,23 @@ struct InDirectory {
     directory: tempfile::TempDir,
     options: Options,
     disk: Arc<Fragile>,
+    current: Weak<Local>,
+}
+
+/// Waits until the next sync is one of records, not of a segment that is being prepared.
+fn settle(journal: &Weak<Local>) {
+    journal.upgrade().expect("the journal is open").settle();
 }
 
 /// A directory whose next sync may be made to fail.
 struct Fragile {
     directory: Directory,
-    fail: Arc<std::sync::atomic::AtomicBool>,
+    fail: Arc<AtomicBool>,
 }
 
 struct FragileFile {
-    file: Arc<dyn stanchion_journal::local::DiskFile>,
-    fail: Arc<std::sync::atomic::AtomicBool>,
+    file: Arc<dyn DiskFile>,
+    fail: Arc<AtomicBool>,
 }
 
 impl Disk for Fragile {
@@ -88,14 +99,10 @@ impl Disk for Fragile {
     fn list(&self, directory: &str) -> std::io::Result<Vec<String>> {
         self.directory.list(directory)
     }
-    fn open(
-        &self,
-        name: &str,
-        access: stanchion_journal::local::Access,
-    ) -> std::io::Result<Arc<dyn stanchion_journal::local::DiskFile>> {
+    fn open(&self, name: &str, access: Access) -> std::io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(FragileFile { file: self.directory.open(name, access)?, fail: Arc::clone(&self.fail) }))
     }
-    fn create(&self, name: &str) -> std::io::Result<Arc<dyn stanchion_journal::local::DiskFile>> {
+    fn create(&self, name: &str) -> std::io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(FragileFile { file: self.directory.create(name)?, fail: Arc::clone(&self.fail) }))
     }
     fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
@@ -109,7 +116,7 @@ impl Disk for Fragile {
     }
 }
 
-impl stanchion_journal::local::DiskFile for FragileFile {
+impl DiskFile for FragileFile {
     fn write_at(&self, slices: &mut [std::io::IoSlice<'_>], offset: u64) -> std::io::Result<()> {
         self.file.write_at(slices, offset)
     }
@@ -117,7 +124,7 @@ impl stanchion_journal::local::DiskFile for FragileFile {
         self.file.read_at(buffer, offset)
     }
     fn sync(&self) -> std::io::Result<()> {
-        if self.fail.swap(false, std::sync::atomic::Ordering::AcqRel) {
+        if self.fail.swap(false, Ordering::AcqRel) {
             return Err(std::io::Error::other("injected"));
         }
         self.file.sync()
@@ -133,10 +140,10 @@ impl stanchion_journal::local::DiskFile for FragileFile {
 impl Medium for InDirectory {
     fn open(&mut self) -> Arc<dyn Journal> {
         let disk: Arc<dyn Disk> = Arc::clone(&self.disk) as Arc<dyn Disk>;
-        Arc::new(
-            Local::open_on(disk, self.options)
-                .unwrap_or_else(|fault| panic!("{}: {fault}", self.directory.path().display())),
-        )
+        let journal = Local::open_on(disk, self.options);
+        let journal = Arc::new(journal.unwrap_or_else(|fault| panic!("{}: {fault}", self.directory.path().display())));
+        self.current = Arc::downgrade(&journal);
+        journal
     }
 
     fn crash(&mut self, journal: Arc<dyn Journal>) {
@@ -144,7 +151,8 @@ impl Medium for InDirectory {
     }
 
     fn fail_next_sync(&mut self) {
-        self.disk.fail.store(true, std::sync::atomic::Ordering::Release);
+        settle(&self.current);
+        self.disk.fail.store(true, Ordering::Release);
     }
 }
 
@@ -169,7 +177,9 @@ fn memory_keeps_the_contract() {
 fn files_that_are_synced_keep_the_contract_through_power_cuts() {
     for (segment_bytes, cache_bytes) in [(16 << 10, 0), (64 << 10, 100_000), (1 << 20, 64 << 20)] {
         let options = Options { segment_bytes, cache_bytes, durability: Durability::Sync };
-        run(|| Box::new(OnSimulatedDisk { disk: Simulated::new(), options, cuts: segment_bytes }));
+        run(|| {
+            Box::new(OnSimulatedDisk { disk: Simulated::new(), options, cuts: segment_bytes, current: Weak::new() })
+        });
     }
 }
 
@@ -195,5 +205,5 @@ fn in_directory(options: Options) -> Box<dyn Medium> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let fail = Arc::default();
     let disk = Arc::new(Fragile { directory: Directory::new(directory.path()), fail });
-    Box::new(InDirectory { directory, options, disk })
+    Box::new(InDirectory { directory, options, disk, current: Weak::new() })
 }

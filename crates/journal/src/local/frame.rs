@@ -29,6 +29,9 @@
 
 use std::ops::Range;
 
+#[cfg(test)]
+mod tests;
+
 /// The alignment of frames in a segment, in bytes.
 pub(crate) const ALIGNMENT: usize = 8;
 /// Bytes before the table.

@@ -21,6 +21,9 @@ use crate::{Fault, Listener, Position, ShardId};
 /// costs the system about as much as copying a few kilobytes.
 const COPY_MAX: usize = 4096;
 
+/// What is kept of the arena for the next group, in bytes.
+const ARENA_KEPT: usize = 4 << 20;
+
 /// The thread that writes.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -87,6 +90,9 @@ impl Writer {
                 listener.durable(position);
             }
             group.clear();
+            if self.arena.capacity() > ARENA_KEPT {
+                self.arena = Vec::new();
+            }
             evicted.clear();
         }
         Some((self.active.number, self.active.end))
