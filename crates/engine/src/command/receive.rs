@@ -17,6 +17,9 @@ const MOVES_MAX: usize = 256;
 /// From this many receives on a message of a standard queue returns to the back instead of its old place.
 const RECEIVES_TO_THE_BACK: u32 = 3;
 
+/// Longest chain of dead-letter queues that is taken for one; a longer one counts as a circle.
+const CHAIN_MAX: usize = 16;
+
 impl Engine {
     pub(crate) fn receive(&self, receive: &Receive, now: Timestamp) -> Result<Decision, Error> {
         let queue = self.existing(receive.queue)?;
@@ -32,11 +35,14 @@ impl Engine {
         }
         let wanted = receive.max_messages.min(room);
         let dead_letter_queue = self.dead_letter_queue(queue);
+        let circular = dead_letter_queue.is_some_and(|(target, _)| self.leads_back(target, queue));
         let (mut keys, mut dead) = (Vec::with_capacity(wanted), Vec::new());
         for key in queue.lanes.next() {
-            let receives = queue.message(key).receives;
+            let message = queue.message(key);
             match dead_letter_queue {
-                Some((_, max_receive_count)) if receives.count >= max_receive_count => dead.push(key),
+                // In a circle of dead-letter queues a dead letter would go round for ever, so there it stays.
+                _ if circular && message.source.is_some() => keys.push(key),
+                Some((_, max_receive_count)) if message.receives.count >= max_receive_count => dead.push(key),
                 _ => keys.push(key),
             }
             if keys.len() == wanted || dead.len() == MOVES_MAX {
@@ -99,6 +105,19 @@ impl Engine {
     pub(crate) fn dead_letter_queue(&self, queue: &Queue) -> Option<(&Queue, u32)> {
         let policy = queue.attributes.redrive_policy.as_ref()?;
         Some((self.find(&policy.target)?, policy.max_receive_count))
+    }
+
+    /// Tells whether dead letters of `from` come to `queue` in the end, or whether their way has no end.
+    fn leads_back(&self, from: &Queue, queue: &Queue) -> bool {
+        let mut next = Some(from);
+        for _ in 0..CHAIN_MAX {
+            let Some(here) = next else { return false };
+            if here.id == queue.id {
+                return true;
+            }
+            next = self.dead_letter_queue(here).map(|(target, _)| target);
+        }
+        true
     }
 }
 
