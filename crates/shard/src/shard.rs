@@ -258,7 +258,10 @@ impl Shard {
 
     /// Serves the receives that wait at a queue, the longest first, until one finds nothing.
     fn serve(&mut self, queue: QueueId) {
-        while let Some((ticket, receive)) = self.waiters.first(queue) {
+        loop {
+            // A dead letter that one of them moved here may have grown too old.
+            self.advance();
+            let Some((ticket, receive)) = self.waiters.first(queue) else { return };
             let command = Command::Receive(receive.clone());
             let reply = match self.engine.decide(&command, self.now, self.seed) {
                 Decision::Commit { events, reply } => {
@@ -310,6 +313,8 @@ impl Shard {
         // What the page showed to be over goes before anything is decided.
         self.advance();
         for job in read.jobs {
+            // What came from a page, or with a dead letter of the job before, may have grown too old.
+            self.advance();
             self.decide(job);
         }
     }
