@@ -3,10 +3,11 @@
 //! `cargo run --release -p stanchion-journal --example journal_bench -- [directory] [seconds]`
 //!
 //! A window of records is kept under way: whenever the listener announces some, as many are appended. So the window is
-//! the most that a group can be. CPU is that of all threads of the process, user and system, the appending one included;
-//! each measurement follows one of an empty loop around the same appends.
+//! the most that a group can be. CPU is that of all threads of the process, user and system, the appending one included.
+//! The `bare` lines are the floor: one thread that writes groups of as many bytes to a prepared file and syncs each.
 
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,10 @@ fn main() {
         "{:>9} {:>7} {:>11} {:>9} {:>9} {:>11} {:>9}",
         "sync", "window", "records/s", "syncs/s", "group", "CPU us/rec", "MiB/s"
     );
+    std::fs::create_dir_all(&directory).expect("creates");
+    for window in [1, 8, 32, 128, 1024] {
+        bare(&directory, window, seconds);
+    }
     for (name, durability) in [("sync", Durability::Sync), ("memory", Durability::Memory)] {
         for window in [1u64, 8, 32, 128, 1024] {
             let run = directory.join(format!("{name}-{window}"));
@@ -83,6 +88,41 @@ fn main() {
     }
     // Only if nothing else is in it.
     let _ = std::fs::remove_dir(&directory);
+}
+
+/// Measures what the system itself costs.
+fn bare(directory: &Path, window: u64, seconds: f64) {
+    let path = directory.join("bare");
+    let bytes = vec![7u8; window as usize * RECORD_BYTES];
+    let length = 64 << 20;
+    let file = std::fs::File::create(&path).expect("creates");
+    file.write_all_at(&vec![0; length], 0).expect("writes");
+    file.sync_all().expect("syncs");
+    let (started, cpu_before) = (Instant::now(), cpu());
+    let (mut groups, mut at) = (0u64, 0u64);
+    while started.elapsed().as_secs_f64() < seconds {
+        if at + bytes.len() as u64 > length as u64 {
+            at = 0;
+        }
+        file.write_all_at(&bytes, at).expect("writes");
+        file.sync_data().expect("syncs");
+        at += bytes.len() as u64;
+        groups += 1;
+    }
+    let (elapsed, used) = (started.elapsed().as_secs_f64(), cpu() - cpu_before);
+    std::fs::remove_file(&path).expect("removes its own file");
+    print("bare", window, (groups * window) as f64, groups as f64, elapsed, used);
+}
+
+fn print(name: &str, window: u64, records: f64, syncs: f64, elapsed: f64, used: Duration) {
+    println!(
+        "{name:>9} {window:>7} {:>11.0} {:>9.0} {:>9.1} {:>11.2} {:>9.1}",
+        records / elapsed,
+        syncs / elapsed,
+        records / syncs.max(1.0),
+        used.as_secs_f64() * 1e6 / records,
+        records * RECORD_BYTES as f64 / elapsed / (1 << 20) as f64,
+    );
 }
 
 fn write(journal: &Local, name: &str, window: u64, seconds: f64, payload: &Bytes) {
@@ -106,14 +146,7 @@ fn write(journal: &Local, name: &str, window: u64, seconds: f64, payload: &Bytes
     let (after, elapsed, used) = (journal.stats(), started.elapsed().as_secs_f64(), cpu() - cpu_before);
     let records = (after.records - before.records) as f64;
     let syncs = (after.syncs - before.syncs) as f64;
-    println!(
-        "{name:>9} {window:>7} {:>11.0} {:>9.0} {:>9.1} {:>11.2} {:>9.1}",
-        records / elapsed,
-        syncs / elapsed,
-        records / syncs.max(1.0),
-        used.as_secs_f64() * 1e6 / records,
-        records * RECORD_BYTES as f64 / elapsed / (1 << 20) as f64,
-    );
+    print(name, window, records, syncs, elapsed, used);
 }
 
 /// Reads records that are not in the cache, in pages of neighbours and one here and there.
@@ -138,7 +171,7 @@ fn read(journal: &Local, seconds: f64) {
     }
 }
 
-fn reopen(directory: &std::path::Path) {
+fn reopen(directory: &Path) {
     let started = Instant::now();
     let journal = Local::open(directory, Options::default()).expect("opens");
     let opened = started.elapsed();

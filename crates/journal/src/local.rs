@@ -144,6 +144,32 @@ impl Shared {
 }
 
 impl Shared {
+    /// Waits until everything appended so far is synced.
+    fn flush(&self, mut front: MutexGuard<'_, Front>) -> Result<(), Fault> {
+        front.flush_wanted += 1;
+        let flush = front.flush_wanted;
+        self.work.notify_one();
+        while front.flush_done < flush {
+            front.check_failed()?;
+            if front.abandoned {
+                return Err(Fault::Closed);
+            }
+            front = self.settled.wait(front).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that segments may go: what made them superfluous, say their survivors appended again, must not be lost
+    /// after them.
+    fn before_retiring(&self) -> Result<(), Fault> {
+        if self.options.durability == Durability::Sync {
+            return Ok(());
+        }
+        let front = self.lock();
+        front.check()?;
+        self.flush(front)
+    }
+
     /// Latches a fault and tells everybody, once.
     fn fail(&self, fault: Fault) {
         let mut front = self.lock();
@@ -232,18 +258,6 @@ impl Local {
     pub fn settle(&self) {
         self.shared.janitor.settle();
     }
-
-    /// Waits until everything appended so far is synced.
-    fn flush(&self, mut front: MutexGuard<'_, Front>) -> Result<(), Fault> {
-        front.flush_wanted += 1;
-        let flush = front.flush_wanted;
-        self.shared.work.notify_one();
-        while front.flush_done < flush {
-            front.check_failed()?;
-            front = self.shared.settled.wait(front).unwrap_or_else(PoisonError::into_inner);
-        }
-        Ok(())
-    }
 }
 
 /// Begins a journal in a directory without one.
@@ -315,7 +329,7 @@ impl Threads {
             let shared = Arc::clone(shared);
             thread::Builder::new().name("journal-prepare".to_owned()).spawn(move || {
                 let latch = LatchOnPanic(shared);
-                latch.0.janitor.run();
+                latch.0.janitor.run(&|| latch.0.before_retiring());
             })?
         };
         let readers = reader::start(shared)?;
@@ -496,7 +510,7 @@ impl Journal for Local {
         if self.shared.options.durability == Durability::Sync {
             drop(front);
         } else {
-            self.flush(front)?;
+            self.shared.flush(front)?;
         }
         let _one = self.shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes)
@@ -529,7 +543,7 @@ impl Journal for Local {
         }
         // Refuses appends from here on, so the flush covers everything.
         front.closed = true;
-        let flushed = self.flush(front);
+        let flushed = self.shared.flush(front);
         let end = self.stop();
         if let Some(clean) = end.filter(|_| flushed.is_ok()) {
             let mut state = self.shared.janitor.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -400,6 +400,20 @@ fn a_snapshot_makes_the_records_before_it_durable_whatever_was_asked_for() {
     }
 }
 
+#[test]
+fn nothing_is_put_away_before_what_replaces_it_is_durable() {
+    let disk = Simulated::new();
+    let journal = open(&disk, Options { durability: Durability::Memory, ..SMALL }).expect("opens");
+    let last = append(&journal, 40, 3000);
+    journal.trim(SHARD, last).expect("trims");
+    journal.settle();
+    assert!(inspect::overview_on(&disk).expect("an overview").first_segment > 1, "segments were put away");
+    for seed in 0..8 {
+        let journal = open(&disk.power_cut(seed), SMALL).expect("opens");
+        assert_eq!(replayed(&journal, last.0, 3000), last, "the survivor of a trim is lost");
+    }
+}
+
 /// One step of a random history.
 #[derive(Clone, Debug)]
 enum Step {

@@ -125,8 +125,8 @@ impl Janitor {
         self.changed.notify_all();
     }
 
-    /// The life of the thread.
-    pub(crate) fn run(&self) {
+    /// The life of the thread. `before_retiring` is called before any segment is put away, and may wait.
+    pub(crate) fn run(&self, before_retiring: &dyn Fn() -> Result<(), Fault>) {
         let mut desk = self.lock();
         loop {
             if desk.stop || desk.failed.is_some() {
@@ -147,7 +147,7 @@ impl Janitor {
                 self.changed.notify_all();
             } else if let Some(numbers) = desk.retired.front().cloned() {
                 drop(desk);
-                let put_away = self.put_away(&numbers);
+                let put_away = before_retiring().and_then(|()| self.put_away(&numbers));
                 desk = self.lock();
                 desk.retired.pop_front();
                 if let Err(fault) = put_away {

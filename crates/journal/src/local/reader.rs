@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -77,7 +78,11 @@ impl Readers {
             if let Some(request) = desk.requests.pop_front() {
                 drop(desk);
                 let answer = read(shared, request.shard, &request.at);
-                (request.done)(answer);
+                let told = catch_unwind(AssertUnwindSafe(|| (request.done)(answer)));
+                if told.is_err() {
+                    // The panic has been printed. Others still want their bytes.
+                    tracing::error!(shard = %request.shard, "whoever asked for bytes has panicked");
+                }
                 desk = self.lock();
             } else if desk.stop {
                 return;

@@ -17,9 +17,9 @@ use super::segment::{self, FRAMES};
 use super::{Durability, LatchOnPanic, Shared};
 use crate::{Fault, Listener, Position, ShardId};
 
-/// Payloads up to this length are copied beside their header; longer ones are handed to the system as they are. A slice
-/// costs the system about as much as copying a few kilobytes.
-const COPY_MAX: usize = 4096;
+/// Payloads up to this length are copied beside their header; longer ones are handed to the system as they are. Measured:
+/// at 1 KiB copying gains nothing over one more slice, and below that a slice costs more than the copy.
+const COPY_MAX: usize = 512;
 
 /// What is kept of the arena for the next group, in bytes.
 const ARENA_KEPT: usize = 4 << 20;
