@@ -33,7 +33,7 @@ pub(crate) fn grant(policy: Option<&Document>, queue: &QueueArn, wish: &AddPermi
     check_quota("Principals", statements.iter().map(count_principals).sum(), POLICY_PRINCIPALS_MAX)?;
     document.insert("Statement".to_owned(), Value::Array(statements));
     let document = make_document(&Value::Object(document));
-    check_quota("Bytes", document.text.len(), POLICY_BYTES_MAX)?;
+    check_quota("bytes", document.text.len(), POLICY_BYTES_MAX)?;
     Ok(document)
 }
 

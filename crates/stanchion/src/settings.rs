@@ -190,6 +190,15 @@ impl Settings {
     }
 }
 
+/// Returns the environment variables that look like settings and are none: typing errors, or another program's.
+pub(crate) fn stray_variables() -> Vec<String> {
+    let known: Vec<_> = SETTINGS.iter().map(Setting::variable).chain([FILE_VARIABLE.to_owned()]).collect();
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut stray: Vec<_> = names.filter(|name| name.starts_with("STANCHION_") && !known.contains(name)).collect();
+    stray.sort();
+    stray
+}
+
 /// A value with its setting and source.
 struct Given {
     setting: &'static Setting,

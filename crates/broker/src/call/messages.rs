@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Deduplication, Delivery, Receipt, ReceiptFault, Receive, Reply, Submission};
 use stanchion_engine::ids::ContentAddress;
+use stanchion_types::attributes::QueueAttributes;
 use stanchion_types::limits::VISIBILITY_SECONDS_MAX;
 use stanchion_types::message::{NewMessage, SystemAttribute};
 use stanchion_types::request::{
@@ -42,6 +43,7 @@ impl Broker {
         queue: Target,
         request: SendMessageBatch,
     ) -> Result<Response, Error> {
+        queue.check_ids(&request).await?;
         let mut submissions = Vec::with_capacity(request.entries.len());
         let checked: Vec<_> = request
             .entries
@@ -224,6 +226,30 @@ impl Broker {
 }
 
 impl Target {
+    /// Refuses a whole batch for a FIFO queue if an entry lacks its group or deduplication id. Other faults of an
+    /// entry are that entry's own; these two the service tells as it does for a message that is sent alone.
+    async fn check_ids(&self, batch: &SendMessageBatch) -> Result<(), Error> {
+        if !self.arn.name.is_fifo() {
+            return Ok(());
+        }
+        let mut messages = batch.entries.iter().filter_map(|entry| entry.entry.as_ref().ok());
+        if messages.clone().any(|message| message.group_id.is_none()) {
+            return Err(Error::missing_parameter("MessageGroupId"));
+        }
+        if messages.all(|message| message.deduplication_id.is_some()) {
+            return Ok(());
+        }
+        // What the shard knows now need not be durable yet; a refusal waits until it is.
+        let computes =
+            |attributes: &QueueAttributes| attributes.fifo.is_some_and(|fifo| fifo.content_based_deduplication);
+        if self.driver.with_shard(|shard| shard.find(&self.arn).is_some_and(|queue| computes(queue.attributes())))
+            || computes(&self.describe().await?.attributes)
+        {
+            return Ok(());
+        }
+        Err(Error::missing_deduplication_id())
+    }
+
     /// Applies the rules of this kind of queue to a message and reduces it to what the engine needs to know.
     fn submission(&self, caller: &Caller, message: &NewMessage) -> Result<Submission, Error> {
         let fifo = self.arn.name.is_fifo();

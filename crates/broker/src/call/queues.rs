@@ -70,7 +70,7 @@ impl Broker {
 }
 
 impl Target {
-    async fn describe(&self) -> Result<Description, Error> {
+    pub(super) async fn describe(&self) -> Result<Description, Error> {
         match self.driver.ask(Command::DescribeQueue { queue: self.id }, None).await? {
             Reply::Description(description) => Ok(*description),
             reply => Err(unexpected(&reply)),

@@ -144,6 +144,26 @@ async fn the_entries_of_a_batch_fail_alone_and_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn a_batch_for_a_fifo_queue_is_refused_as_a_whole_if_an_entry_lacks_an_id_it_needs() {
+    let world = World::new();
+    world.create("q.fifo", Vec::new()).await;
+    world.create("content.fifo", vec![AttributeChange::ContentBasedDeduplication(true)]).await;
+    let batch = |second: NewMessage| {
+        let entries = [("a", in_group("1", "g", Some("1"))), ("b", second)];
+        let entries = entries.into_iter().map(|(id, entry)| BatchEntry { id: id.into(), entry: Ok(entry) }).collect();
+        SendMessageBatch { entries }
+    };
+    let no_group = world.call("q.fifo", batch(message("2"))).await;
+    assert_eq!(no_group, Err(Error::missing_parameter("MessageGroupId")));
+    let no_id = world.call("q.fifo", batch(in_group("2", "g", None))).await;
+    assert_eq!(no_id, Err(Error::missing_deduplication_id()));
+    assert_eq!(world.receive("q.fifo", 0).await.unwrap(), []);
+
+    assert!(world.call("content.fifo", batch(in_group("2", "g", None))).await.is_ok());
+    assert_eq!(bodies(&world.receive("content.fifo", 0).await.unwrap()), ["1", "2"]);
+}
+
+#[tokio::test]
 async fn a_batch_in_which_every_entry_is_wrong_changes_nothing() {
     let world = World::new();
     world.create("q", Vec::new()).await;

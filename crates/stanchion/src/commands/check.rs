@@ -6,7 +6,7 @@ use stanchion_journal::Fault;
 use stanchion_journal::inspect::{self, Report};
 
 use crate::cli::Stop;
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Settings, stray_variables};
 use crate::words::{count, damage, size};
 
 /// Prints the settings in effect and checks the data directory.
@@ -26,6 +26,9 @@ fn print_settings(settings: &Settings) {
     }
     for queue in &settings.queues {
         println!("declares queue {}", queue.name);
+    }
+    for variable in stray_variables() {
+        println!("environment variable {variable}: is no setting");
     }
 }
 

@@ -92,7 +92,7 @@ fn every_setting_refuses_a_value_that_it_cannot_have() {
         let (_, value) = wrong.iter().find(|(key, _)| *key == setting.key).expect("a wrong value for each setting");
         let text = complaint(&[], &[(&setting.variable(), value)], "");
         let start = format!("setting {}: ", setting.key);
-        assert!(text.starts_with(&start) || setting.key == "insecure_anonymous", "{text}");
+        assert!(text.starts_with(&start), "{text}");
     }
 }
 

@@ -161,3 +161,18 @@ fn queue_urls_begin_with_the_host_that_was_called_or_the_public_url() {
     let found = server.ok("GetQueueUrl", json!({ "QueueName": "q" }));
     assert_eq!(found["QueueUrl"], "https://queues.example.com/123456789012/q");
 }
+
+#[test]
+fn the_trace_header_of_a_send_travels_with_its_message() {
+    let directory = directory();
+    let server = Server::start(directory.path(), &[]);
+    server.ok("CreateQueue", json!({ "QueueName": "q" }));
+    let send = request("SendMessage", &json!({ "QueueUrl": "q", "MessageBody": "x" }).to_string());
+    let traced = String::from_utf8(send).unwrap().replacen("\r\n", "\r\nX-Amzn-Trace-Id: Root=1-abc\r\n", 1);
+    let mut stream = server.connect();
+    stream.write_all(traced.as_bytes()).unwrap();
+    assert_eq!(Answers::new(stream).next().map(|(status, _)| status), Some(200));
+    let wish = json!({ "QueueUrl": "q", "MessageSystemAttributeNames": ["AWSTraceHeader"] });
+    let received = server.ok("ReceiveMessage", wish);
+    assert_eq!(received["Messages"][0]["Attributes"], json!({ "AWSTraceHeader": "Root=1-abc" }));
+}

@@ -35,7 +35,7 @@ fn check_prints_every_setting_with_its_source() {
     let file = file.to_str().unwrap();
     let data = directory.path().join("data");
     let mut command = stanchion(&["check", "--config", file, "--data-dir", data.to_str().unwrap()]);
-    command.env("STANCHION_ACCOUNT", "123456789012");
+    command.env("STANCHION_ACCOUNT", "123456789012").env("STANCHION_DATADIR", "x");
     let (code, out, error) = run(command);
     assert_eq!(code, 0, "{error}");
     let line = |key: &str| {
@@ -47,7 +47,8 @@ fn check_prints_every_setting_with_its_source() {
     assert_eq!(line("account"), "123456789012 (environment variable STANCHION_ACCOUNT)");
     assert_eq!(line("durability"), "sync (default)");
     assert!(line("data_dir").ends_with("(flag --data-dir)"));
-    assert!(out.contains("jobs"), "{out}");
+    assert!(out.contains("declares queue jobs"), "{out}");
+    assert!(out.contains("environment variable STANCHION_DATADIR: is no setting"), "{out}");
     assert!(!data.exists(), "a check changes nothing");
 }
 
