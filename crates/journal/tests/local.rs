@@ -435,6 +435,8 @@ enum Step {
     TurnOff {
         operations: u64,
     },
+    /// The process is killed, and what the system has in its cache stays.
+    Kill,
     /// The power is cut now.
     Crash {
         seed: u64,
@@ -450,6 +452,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => shard.prop_map(|shard| Step::Trim { shard }),
         2 => (0u64..12).prop_map(|operations| Step::TurnOff { operations }),
         2 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
+        2 => Just(Step::Kill),
         1 => Just(Step::Close),
     ]
 }
@@ -465,7 +468,7 @@ struct Expected {
 
 struct World {
     disk: Simulated,
-    journal: Arc<Local>,
+    journal: Option<Arc<Local>>,
     owners: Vec<(Arc<Ears>, Epoch)>,
     shards: Vec<Expected>,
     tenure: u64,
@@ -474,11 +477,15 @@ struct World {
 impl World {
     fn start() -> World {
         let disk = Simulated::new();
-        let journal = open(&disk, SMALL).expect("opens");
+        let journal = Some(open(&disk, SMALL).expect("opens"));
         let shards: Vec<Expected> = (0..3).map(|_| Expected::default()).collect();
         let mut world = World { disk, journal, owners: Vec::new(), shards, tenure: 0 };
         world.verify();
         world
+    }
+
+    fn journal(&self) -> &Arc<Local> {
+        self.journal.as_ref().expect("a journal is open")
     }
 
     fn reopen(&mut self, seed: Option<u64>) {
@@ -488,36 +495,39 @@ impl World {
         if let Some(seed) = seed {
             self.disk = self.disk.power_cut(seed);
         }
+        // Threads leave and the lock is free.
+        self.journal = None;
         let mut opened = open(&self.disk, SMALL);
         if let Err(Fault::Io { .. }) = opened {
             // The power went off while the journal was being opened.
             self.disk = self.disk.power_cut(self.tenure);
             opened = open(&self.disk, SMALL);
         }
-        self.journal = opened.unwrap_or_else(|fault| panic!("cannot open: {fault}"));
+        self.journal = Some(opened.unwrap_or_else(|fault| panic!("cannot open: {fault}")));
         self.verify();
     }
 
     /// Acquires all shards and compares what is there with what must be.
     fn verify(&mut self) {
         self.tenure += 1;
+        let journal = Arc::clone(self.journal());
         self.disk.stay_on();
         self.owners.clear();
         for (id, expected) in self.shards.iter_mut().enumerate() {
             let id = ShardId(id as u16);
-            let (ears, epoch, last) = acquire(&self.journal, id);
+            let (ears, epoch, last) = acquire(&journal, id);
             assert!(last.0 >= expected.announced, "shard {id}: {} was announced, {last} is left", expected.announced);
             assert!(last.0 <= expected.appended.len() as u64, "shard {id}: {last} was never appended");
             expected.appended.truncate(last.0 as usize);
             let mut next = expected.trimmed as usize;
-            let replayed = self.journal.replay(id, Position(expected.trimmed + 1), &mut |record| {
+            let replayed = journal.replay(id, Position(expected.trimmed + 1), &mut |record| {
                 assert_eq!(Some(&record), expected.appended.get(next), "shard {id}");
                 next += 1;
                 Ok(())
             });
             assert_eq!(replayed, Ok(last), "shard {id}");
             assert_eq!(next as u64, last.0, "shard {id}");
-            let snapshot = self.journal.load_snapshot(id).expect("loads");
+            let snapshot = journal.load_snapshot(id).expect("loads");
             let at = snapshot.map(|(at, bytes)| {
                 assert_eq!(bytes, Bytes::from(format!("{id} at {at}")));
                 at.0
@@ -532,11 +542,11 @@ impl World {
                 let at = Address { position: record.position, offset: 0, length: record.payload.len() as u32 };
                 let (sender, receiver) = mpsc::channel();
                 let done = Box::new(move |answer| sender.send(answer).expect("somebody waits"));
-                self.journal.fetch(ShardId(id as u16), vec![at], done);
+                journal.fetch(ShardId(id as u16), vec![at], done);
                 assert_eq!(receiver.recv_timeout(PATIENCE), Ok(Ok(vec![record.payload.clone()])));
             }
         }
-        self.journal.settle();
+        journal.settle();
         let report = inspect::check_on(&self.disk).expect("can be checked");
         assert_eq!(report.damages, []);
     }
@@ -544,6 +554,7 @@ impl World {
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Append { shard, count, length } => {
+                let journal = Arc::clone(self.journal());
                 let expected = &mut self.shards[usize::from(shard)];
                 for _ in 0..count {
                     let position = expected.appended.len() as u64 + 1;
@@ -558,34 +569,35 @@ impl World {
                         payload: Bytes::from(payload),
                     };
                     // The power may be off; then the journal has failed.
-                    if self.journal.append(self.owners[usize::from(shard)].1, record.clone()).is_ok() {
+                    if journal.append(self.owners[usize::from(shard)].1, record.clone()).is_ok() {
                         expected.appended.push(record);
                     }
                 }
             }
             Step::Wait { shard } => {
                 let last = Position(self.shards[usize::from(shard)].appended.len() as u64);
-                if last > self.journal.durable(ShardId(shard)) {
+                if last > self.journal().durable(ShardId(shard)) {
                     // A failure is fine: it stays one until the next crash.
                     let _ = self.owners[usize::from(shard)].0.wait(last);
                 }
             }
             Step::Trim { shard } => {
                 let id = ShardId(shard);
-                let at = self.journal.durable(id);
+                let at = self.journal().durable(id);
                 let state = Bytes::from(format!("{id} at {at}"));
-                if self.journal.save_snapshot(id, at, state).is_ok() {
+                if self.journal().save_snapshot(id, at, state).is_ok() {
                     self.shards[usize::from(shard)].snapshot = Some(at.0);
-                    if self.journal.trim(id, at.next()).is_ok() {
+                    if self.journal().trim(id, at.next()).is_ok() {
                         self.shards[usize::from(shard)].trimmed = at.0;
                     }
                 }
             }
             Step::TurnOff { operations } => self.disk.turn_off_after(operations),
             Step::Crash { seed } => self.reopen(Some(seed)),
+            Step::Kill => self.reopen(None),
             Step::Close => {
                 // If the power is off, it fails, and only a crash helps.
-                let closed = self.journal.close().is_ok();
+                let closed = self.journal().close().is_ok();
                 self.reopen(if closed { None } else { Some(self.tenure) });
             }
         }

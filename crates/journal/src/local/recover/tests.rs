@@ -113,6 +113,20 @@ fn frames_of_another_journal_or_segment_prove_nothing() {
 }
 
 #[test]
+fn a_record_that_does_not_continue_the_chain_is_not_one() {
+    let (disk, offsets) = disk(&[3]);
+    let name = segment::name(1);
+    let mut content = disk.content(&name).expect("is there");
+    let at = offsets[1];
+    content[at + 56] ^= 1;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&content[at..at + 64]), &content[at + 68..at + 72]);
+    content[at + 64..at + 68].copy_from_slice(&checksum.to_le_bytes());
+    disk.overwrite(&name, content);
+    let recovered = recover(&disk, &STATE).expect("opens");
+    assert_eq!(recovered.tails.get(&ShardId(5)).map(|tail| tail.last), Some(1));
+}
+
+#[test]
 fn after_a_clean_stop_the_last_record_cannot_be_torn() {
     let (disk, offsets) = disk(&[1, 1]);
     let name = segment::name(1);
