@@ -113,6 +113,13 @@ impl Error {
         Error::invalid_value(value, parameter, reason)
     }
 
+    /// Refuses a message for a FIFO queue that has no deduplication id and whose queue computes none.
+    pub fn missing_deduplication_id() -> Self {
+        Error::invalid_parameter(
+            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+        )
+    }
+
     /// Reports a breakage of the server; the text names an id that the log explains.
     pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
         Error::new(Code::InternalFailure, message)

@@ -1,7 +1,7 @@
 //! Messages on their way in and out.
 
 use stanchion_types::attributes::AttributeChange;
-use stanchion_types::message::{NameFilter, SystemAttribute, SystemAttributes};
+use stanchion_types::message::{NameFilter, NewMessage, SystemAttribute, SystemAttributes};
 use stanchion_types::request::{
     Action, BatchEntry, ChangeMessageVisibility, DeleteMessage, DeleteMessageBatch, Envelope, ReceiveMessage,
     SendMessageBatch,

@@ -73,9 +73,7 @@ fn admit(queue: &Queue, message: &Submission) -> Result<Option<DeduplicationKey>
     }
     let (Some(fifo), Some(deduplication)) = (queue.attributes.fifo, message.deduplication) else { return Ok(None) };
     if !deduplication.explicit && !fifo.content_based_deduplication {
-        return Err(Error::invalid_parameter(
-            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
-        ));
+        return Err(Error::missing_deduplication_id());
     }
     let per_group = fifo.deduplication_scope == DeduplicationScope::MessageGroup;
     let group = if per_group { message.group } else { None };
