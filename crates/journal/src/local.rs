@@ -219,6 +219,8 @@ impl Local {
             Some(state) => (state, Some(recover::recover(&*disk, &state)?)),
             None => (begin(&*disk)?, None),
         };
+        // A snapshot may have its name only in the cache of the system: what is loaded must not be gone after a power cut.
+        disk.sync_directory("snapshots").map_err(|error| failed("sync", "snapshots", error))?;
         let files = disk.list("journal").map_err(|error| failed("list", "journal", error))?;
         let spare = files.iter().any(|file| janitor::SPARE.strip_prefix("journal/") == Some(file));
         if files.iter().any(|file| janitor::NEW.strip_prefix("journal/") == Some(file)) {
