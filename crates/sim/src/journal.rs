@@ -1,0 +1,141 @@
+//! A journal that is only a list, so that a crash can cut it where it likes.
+
+use bytes::Bytes;
+use stanchion_engine::ids::ContentAddress;
+use stanchion_shard::Record;
+
+/// A snapshot of a shard as it would lie on disk.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Position up to which it includes the journal.
+    pub position: u64,
+    /// First position that the state in it still needs.
+    pub low_water: u64,
+    /// The shard's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The records of one shard, a watermark, and the newest snapshot.
+///
+/// ```text
+/// trimmed | on disk . . . . . . . . | appended, lost or not in a crash
+///         ^ first                   ^ durable                         ^ tail
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    trimmed: u64,
+    records: Vec<Record>,
+    durable: u64,
+    saved: Option<Snapshot>,
+}
+
+impl Journal {
+    /// Returns the last position that was appended.
+    pub fn tail(&self) -> u64 {
+        self.trimmed + self.records.len() as u64
+    }
+
+    /// Returns the position up to which records survive a crash.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Returns the position up to which records were trimmed.
+    pub fn trimmed(&self) -> u64 {
+        self.trimmed
+    }
+
+    /// Returns the newest saved snapshot.
+    pub fn saved(&self) -> Option<&Snapshot> {
+        self.saved.as_ref()
+    }
+
+    /// Appends a record; positions have to be dense.
+    pub fn append(&mut self, record: Record) -> Result<(), String> {
+        if record.position != self.tail() + 1 {
+            return Err(format!("record {} follows record {}", record.position, self.tail()));
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Makes the records up to a position durable.
+    pub fn sync(&mut self, position: u64) {
+        assert!(position <= self.tail(), "only what was appended can be synced");
+        self.durable = self.durable.max(position);
+    }
+
+    /// Saves a snapshot whose position is durable, and trims what neither it nor the state needs.
+    pub fn save(&mut self, snapshot: Snapshot) {
+        assert!(snapshot.position <= self.durable, "a snapshot is saved once its position is durable");
+        let needed = snapshot.low_water.min(snapshot.position + 1);
+        let gone = needed.saturating_sub(self.trimmed + 1);
+        self.records.drain(..gone as usize);
+        self.trimmed += gone;
+        self.saved = Some(snapshot);
+    }
+
+    /// Loses everything after a position, as a crash does.
+    pub fn cut(&mut self, position: u64) {
+        assert!(position >= self.durable, "what is durable is not lost");
+        self.records.truncate((position - self.trimmed) as usize);
+        self.durable = position;
+    }
+
+    /// Loses the last record, durable or not, unless the snapshot covers it: what a journal must never do.
+    pub fn lose_last(&mut self) {
+        let covered = self.saved.as_ref().map_or(0, |saved| saved.position);
+        if self.tail() > covered.max(self.trimmed) {
+            self.records.pop();
+            self.durable = self.durable.min(self.tail());
+        }
+    }
+
+    /// Lists the records from a position on.
+    pub fn from(&self, position: u64) -> &[Record] {
+        &self.records[(position - self.trimmed - 1) as usize..]
+    }
+
+    /// Reads bytes of a record's payload; why not, if that is impossible.
+    pub fn read(&self, at: ContentAddress) -> Result<Bytes, String> {
+        if at.position <= self.trimmed {
+            return Err(format!("{at:?} was trimmed: the journal begins after {}", self.trimmed));
+        }
+        let record = self.records.get((at.position - self.trimmed - 1) as usize);
+        let record = record.ok_or_else(|| format!("{at:?} is past the tail {}", self.tail()))?;
+        let (start, end) = (at.offset as usize, at.offset as usize + at.length as usize);
+        if end > record.payload.len() {
+            return Err(format!("{at:?} is past the end of its record"));
+        }
+        Ok(record.payload.slice(start..end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stanchion_types::Timestamp;
+
+    fn record(position: u64) -> Record {
+        Record { position, clock: Timestamp::ZERO, count: 1, payload: Bytes::from(vec![position as u8; 4]) }
+    }
+
+    #[test]
+    fn a_crash_keeps_what_is_durable_and_a_snapshot_trims_what_nobody_needs() {
+        let mut journal = Journal::default();
+        for position in 1..=5 {
+            journal.append(record(position)).expect("positions are dense");
+        }
+        assert!(journal.append(record(7)).is_err());
+        journal.sync(4);
+        journal.cut(4);
+        assert_eq!(journal.tail(), 4);
+        journal.save(Snapshot { position: 4, low_water: 3, bytes: Vec::new() });
+        assert_eq!(journal.trimmed(), 2);
+        let at = |position| ContentAddress { position, offset: 1, length: 2 };
+        assert!(journal.read(at(2)).is_err());
+        assert_eq!(journal.read(at(3)).as_deref(), Ok(&[3, 3][..]));
+        assert!(journal.read(at(5)).is_err());
+        assert_eq!(journal.from(4).len(), 1);
+    }
+}

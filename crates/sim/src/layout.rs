@@ -1,0 +1,108 @@
+//! Which messages are only listed on pages, as the journal tells it.
+//!
+//! Where a message lies is no business of a client, so the shadow knows nothing of pages. But a message has to be in
+//! one place, a page that returns has to be the page that was written, and a page may lag behind in one respect: a
+//! message that has grown too old is noticed there when the page is read. Such leftovers are counted and never served.
+
+use std::collections::BTreeMap;
+
+use stanchion_engine::event::{ColdMessage, Event};
+use stanchion_engine::ids::{ContentAddress, PageId, QueueId, Span};
+
+use crate::shadow::{Shadow, Violation};
+
+/// The pages of all queues.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    pages: BTreeMap<(QueueId, PageId), Page>,
+}
+
+#[derive(Clone, Debug)]
+struct Page {
+    list: ContentAddress,
+    messages: Vec<ColdMessage>,
+}
+
+impl Layout {
+    /// Tells whether a message is listed on a page.
+    pub fn is_cold(&self, queue: QueueId, key: u64) -> bool {
+        self.of(queue).any(|message| message.key.0 == key)
+    }
+
+    /// Returns how often a message on a page was received; 0 if it is on none.
+    pub fn receives(&self, queue: QueueId, key: u64) -> u32 {
+        self.of(queue).find(|message| message.key.0 == key).map_or(0, |message| message.receives.count)
+    }
+
+    /// Counts the messages on pages that have grown too old.
+    pub fn leftovers(&self, shadow: &Shadow, queue: QueueId) -> u64 {
+        self.of(queue).filter(|message| !shadow.is_alive(queue, message.key.0)).count() as u64
+    }
+
+    /// Counts the pages of a queue.
+    pub fn pages(&self, queue: QueueId) -> usize {
+        self.pages.keys().filter(|(of, _)| *of == queue).count()
+    }
+
+    /// Lists the messages of a page that another list of it leaves out.
+    pub fn missing(&self, queue: QueueId, page: PageId, list: &[ColdMessage]) -> Vec<u64> {
+        let before = self.pages.get(&(queue, page)).map(|page| page.messages.as_slice()).unwrap_or_default();
+        before.iter().filter(|message| !list.contains(message)).map(|message| message.key.0).collect()
+    }
+
+    /// Returns the queue and the messages of the page that is listed at an address.
+    pub fn listed_at(&self, list: ContentAddress) -> Option<(QueueId, &[ColdMessage])> {
+        let (place, page) = self.pages.iter().find(|(_, page)| page.list == list)?;
+        Some((place.0, &page.messages))
+    }
+
+    fn of(&self, queue: QueueId) -> impl Iterator<Item = &ColdMessage> {
+        self.pages.iter().filter(move |((of, _), _)| *of == queue).flat_map(|(_, page)| &page.messages)
+    }
+
+    /// Follows an event.
+    pub fn follow(&mut self, event: &Event, span: Span, position: u64) -> Result<(), Violation> {
+        let list = span.at(position);
+        match event {
+            Event::Chilled { queue, page, messages } => {
+                if messages.is_empty() {
+                    return Err("an empty page is written".to_owned());
+                }
+                if let Some(twice) = messages.iter().find(|message| self.is_cold(*queue, message.key.0)) {
+                    return Err(format!("{:?} is put on two pages", twice.key));
+                }
+                let before = self.pages.insert((*queue, *page), Page { list, messages: messages.clone() });
+                if before.is_some() {
+                    return Err(format!("{page:?} is written over"));
+                }
+            }
+            Event::Thawed { queue, page, messages } => {
+                let before = self.pages.remove(&(*queue, *page)).ok_or_else(|| format!("{page:?} is not there"))?;
+                if before.messages != *messages {
+                    return Err(format!("{page:?} returns as {messages:?} and was {:?}", before.messages));
+                }
+            }
+            Event::Repaged { queue, page, messages } => {
+                let before = self.pages.remove(&(*queue, *page)).ok_or_else(|| format!("{page:?} is not there"))?;
+                let kept: Vec<_> =
+                    before.messages.iter().filter(|message| messages.contains(message)).cloned().collect();
+                if kept != *messages {
+                    return Err(format!("{page:?} is rewritten as {messages:?} and was {:?}", before.messages));
+                }
+                if !messages.is_empty() {
+                    self.pages.insert((*queue, *page), Page { list, messages: messages.clone() });
+                }
+            }
+            Event::Deleted { queue, keys } | Event::Expired { queue, keys } | Event::Received { queue, keys, .. } => {
+                if let Some(key) = keys.iter().find(|key| self.is_cold(*queue, key.0)) {
+                    return Err(format!("{key:?} is used while it is on a page"));
+                }
+            }
+            Event::Purged { queue } | Event::QueueDeleted { queue } => {
+                self.pages.retain(|(of, _), _| of != queue);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! What a shard should hold, written in the simplest possible way: a list of messages for each queue.
+//!
+//! Nothing here is shared with the engine but the names of things. There is no window, no page and no index; every
+//! question is answered by walking the list. Where the service leaves a choice (which message of a standard queue a
+//! receive hands out, when a dead letter moves), the shadow does not choose: it is told the choice and checks that it
+//! was permitted.
+
+mod attributes;
+mod explain;
+mod handout;
+mod moves;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use stanchion_engine::ids::{DeduplicationHash, GroupKey, QueueId, TaskId};
+use stanchion_types::attributes::{Counters, QueueAttributes};
+use stanchion_types::{MessageId, QueueArn, Timestamp};
+
+use crate::layout::Layout;
+use stanchion_engine::event::ColdMessage;
+
+pub use explain::Explanation;
+pub use handout::Handout;
+
+/// Why something must not be.
+pub type Violation = String;
+
+/// The bounds that a shard was started with, as far as a client can see them.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most messages in flight in one queue.
+    pub in_flight_max: usize,
+    /// Messages of a FIFO queue among which a receive looks for free groups.
+    pub look_ahead: usize,
+    /// Rest after deleting or purging a queue.
+    pub rest_seconds: u32,
+}
+
+/// All queues as they should be.
+#[derive(Clone, Debug)]
+pub struct Shadow {
+    pub(crate) bounds: Bounds,
+    pub(crate) queues: BTreeMap<QueueId, Queue>,
+    pub(crate) deleted: BTreeMap<QueueArn, Timestamp>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) last_queue: u64,
+    pub(crate) last_key: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    pub(crate) arn: QueueArn,
+    pub(crate) attributes: QueueAttributes,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created: Timestamp,
+    pub(crate) modified: Timestamp,
+    pub(crate) purged: Option<Timestamp>,
+    /// In order of arrival.
+    pub(crate) messages: Vec<Message>,
+    /// Messages that grew too old while only a page listed them. If messages are to be kept longer before the page is
+    /// read, they are not too old any more.
+    pub(crate) leftovers: Vec<Message>,
+    pub(crate) originals: Vec<Original>,
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) key: u64,
+    pub(crate) id: MessageId,
+    pub(crate) group: Option<GroupKey>,
+    pub(crate) content: Bytes,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) receives: u32,
+    pub(crate) first_received_at: Timestamp,
+    pub(crate) last_received_at: Timestamp,
+    pub(crate) source: Option<QueueArn>,
+    pub(crate) renamed: bool,
+    pub(crate) state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Hidden until then; `None` is until the delay of the queue is over, whatever that is by now.
+    Delayed(Option<Timestamp>),
+    Visible,
+    InFlight(Timestamp),
+}
+
+/// A message that a deduplication id belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Original {
+    pub(crate) hash: DeduplicationHash,
+    pub(crate) group: Option<GroupKey>,
+    pub(crate) at: Timestamp,
+    pub(crate) id: MessageId,
+    pub(crate) key: u64,
+}
+
+/// A receive that can be repeated.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) hash: DeduplicationHash,
+    pub(crate) at: Timestamp,
+    pub(crate) until: Timestamp,
+    /// Keys with the receive counts of that time.
+    pub(crate) messages: Vec<(u64, u32)>,
+}
+
+/// A move task.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) id: TaskId,
+    pub(crate) source: QueueId,
+    pub(crate) source_arn: QueueArn,
+    pub(crate) destination: Option<QueueArn>,
+    pub(crate) rate: Option<u32>,
+    pub(crate) to_move: u64,
+    pub(crate) moved: u64,
+    pub(crate) started: Timestamp,
+    pub(crate) end: Option<stanchion_engine::event::TaskEnd>,
+}
+
+impl Queue {
+    pub(crate) fn is_fifo(&self) -> bool {
+        self.arn.name.is_fifo()
+    }
+
+    pub(crate) fn message(&self, key: u64) -> Option<&Message> {
+        self.messages.iter().find(|message| message.key == key)
+    }
+
+    pub(crate) fn message_mut(&mut self, key: u64) -> Option<&mut Message> {
+        self.messages.iter_mut().find(|message| message.key == key)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.messages.iter().filter(|message| matches!(message.state, State::InFlight(_))).count()
+    }
+
+    /// Tells whether a group of a FIFO queue has a message in flight.
+    pub(crate) fn is_locked(&self, group: Option<GroupKey>) -> bool {
+        let in_flight = |message: &&Message| matches!(message.state, State::InFlight(_));
+        self.is_fifo() && self.messages.iter().filter(in_flight).any(|message| message.group == group)
+    }
+
+    /// Returns when a message is too old.
+    pub(crate) fn expiry(&self, message: &Message) -> Timestamp {
+        message.sent_at.plus_seconds(self.attributes.retention_seconds)
+    }
+
+    /// Returns when time makes a hidden message visible.
+    pub(crate) fn appearance(&self, message: &Message) -> Option<Timestamp> {
+        match message.state {
+            State::Visible => None,
+            State::InFlight(until) | State::Delayed(Some(until)) => Some(until),
+            State::Delayed(None) => Some(message.sent_at.plus_seconds(self.attributes.delay_seconds)),
+        }
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        let retention = self.attributes.retention_seconds;
+        let is_over = |message: &mut Message| message.sent_at.plus_seconds(retention) <= now;
+        self.leftovers.extend(self.messages.extract_if(.., is_over));
+        let due: Vec<bool> =
+            self.messages.iter().map(|message| self.appearance(message).is_some_and(|at| at <= now)).collect();
+        for (message, due) in self.messages.iter_mut().zip(due) {
+            if due {
+                message.state = State::Visible;
+            }
+        }
+    }
+}
+
+impl Shadow {
+    /// Makes a shadow without queues.
+    pub fn new(bounds: Bounds) -> Self {
+        Shadow {
+            bounds,
+            queues: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            tasks: Vec::new(),
+            last_queue: 0,
+            last_key: 0,
+        }
+    }
+
+    /// Lets time pass: what is too old is gone, what was hidden until now is visible.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.queues.values_mut().for_each(|queue| queue.advance(now));
+    }
+
+    /// Forgets messages that grew too old and are on no page either.
+    pub fn settle(&mut self, layout: &Layout) {
+        for (id, queue) in &mut self.queues {
+            queue.leftovers.retain(|message| layout.is_cold(*id, message.key));
+        }
+    }
+
+    /// Lists the ids of all queues.
+    pub fn queue_ids(&self) -> impl Iterator<Item = QueueId> + '_ {
+        self.queues.keys().copied()
+    }
+
+    /// Tells whether there is such a queue.
+    pub fn has(&self, queue: QueueId) -> bool {
+        self.queues.contains_key(&queue)
+    }
+
+    /// Tells whether a message is there.
+    pub fn is_alive(&self, queue: QueueId, key: u64) -> bool {
+        self.queues.get(&queue).is_some_and(|queue| queue.message(key).is_some())
+    }
+
+    /// Counts the messages of a queue by where they stand.
+    pub fn counters(&self, queue: QueueId) -> Counters {
+        let mut counters = Counters::default();
+        for message in &self.queues[&queue].messages {
+            match message.state {
+                State::Delayed(_) => counters.delayed += 1,
+                State::Visible => counters.visible += 1,
+                State::InFlight(_) => counters.in_flight += 1,
+            }
+        }
+        counters
+    }
+
+    /// Finds a queue by its ARN.
+    pub fn find(&self, arn: &QueueArn) -> Option<QueueId> {
+        self.queues.iter().find(|(_, queue)| queue.arn == *arn).map(|(id, _)| *id)
+    }
+
+    /// Returns how long a receive waits that asks for nothing else.
+    pub fn wait_seconds(&self, queue: QueueId) -> u32 {
+        self.queues.get(&queue).map_or(0, |queue| queue.attributes.wait_seconds)
+    }
+
+    /// Tells whether a receive may come away empty-handed now.
+    ///
+    /// It may if nothing is receivable: nothing is visible, or as many are in flight as may be. On a FIFO queue a
+    /// visible message is receivable if nothing of its group is in flight; but a receive need not find it while the
+    /// visible messages of locked groups are as many as the look-ahead holds.
+    pub fn may_be_empty(&self, queue: QueueId) -> bool {
+        let Some(queue) = self.queues.get(&queue) else { return true };
+        let mut visible = queue.messages.iter().filter(|message| message.state == State::Visible);
+        if queue.in_flight() >= self.bounds.in_flight_max {
+            return true;
+        }
+        if visible.clone().filter(|message| queue.is_locked(message.group)).count() >= self.bounds.look_ahead {
+            return true;
+        }
+        visible.all(|message| queue.is_locked(message.group))
+    }
+
+    /// Returns the next moment at which a hidden message appears.
+    pub fn next_appearance(&self) -> Option<Timestamp> {
+        let queues = self.queues.values();
+        queues.flat_map(|queue| queue.messages.iter().filter_map(|message| queue.appearance(message))).min()
+    }
+
+    /// Returns the next moment at which a message that `counts` grows too old.
+    pub fn next_expiry(&self, counts: impl Fn(QueueId, u64) -> bool) -> Option<Timestamp> {
+        let queues = self.queues.iter();
+        let expiries = queues.flat_map(|(id, queue)| {
+            let old = queue.messages.iter().filter(|message| counts(*id, message.key));
+            old.map(|message| queue.expiry(message))
+        });
+        expiries.min()
+    }
+
+    /// Tells whether a move task runs.
+    pub fn is_moving(&self) -> bool {
+        self.tasks.iter().any(|task| task.end.is_none())
+    }
+}
+
+impl Shadow {
+    /// Tells whether as many messages are in flight as may be.
+    pub fn is_full(&self, queue: QueueId) -> bool {
+        self.queues.get(&queue).is_some_and(|queue| queue.in_flight() >= self.bounds.in_flight_max)
+    }
+
+    /// Tells whether this is a FIFO queue.
+    pub fn is_fifo(&self, queue: QueueId) -> bool {
+        self.queues.get(&queue).is_some_and(Queue::is_fifo)
+    }
+
+    /// Tells whether a message is visible.
+    pub fn is_visible(&self, queue: QueueId, key: u64) -> bool {
+        let message = self.queues.get(&queue).and_then(|queue| queue.message(key));
+        message.is_some_and(|message| message.state == State::Visible)
+    }
+
+    /// Counts what is in the source of a task, leftovers included.
+    pub fn left_in_source(&self, task: TaskId, layout: &Layout) -> u64 {
+        let Some(task) = self.tasks.iter().find(|known| known.id == task) else { return 0 };
+        let alive = self.queues.get(&task.source).map_or(0, |queue| queue.messages.len() as u64);
+        alive + layout.leftovers(self, task.source)
+    }
+
+    /// Checks that a page lists a visible message as it is.
+    pub fn check_listed(&self, queue: QueueId, listed: &ColdMessage) -> Result<(), Violation> {
+        let message = self.queues.get(&queue).and_then(|queue| queue.message(listed.key.0));
+        let message = message.ok_or_else(|| format!("{:?} is listed on a page and gone", listed.key))?;
+        let same = message.state == State::Visible
+            && (message.id, message.group, message.sent_at) == (listed.id, listed.group, listed.sent_at)
+            && message.receives == listed.receives.count
+            && (message.receives == 0 || message.first_received_at == listed.receives.first_at)
+            && (message.receives == 0 || message.last_received_at == listed.receives.last_at)
+            && (&message.source, message.renamed) == (&listed.source, listed.id_replaces_deduplication_id);
+        if same { Ok(()) } else { Err(format!("{listed:?} is listed on a page instead of {message:?}")) }
+    }
+}

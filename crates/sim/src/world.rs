@@ -1,0 +1,389 @@
+//! A shard in a world of its own: a clock that is a number, a journal that is a list, callers that are tickets.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
+
+use bytes::Bytes;
+use stanchion_engine::command::{Command, Receipt, Reply};
+use stanchion_engine::event::{Event, codec};
+use stanchion_engine::ids::{ContentAddress, Entropy, QueueId, Span, TaskId};
+use stanchion_shard::{Damage, Input, Options, Output, ReadId, Record, Shard, Ticket};
+use stanchion_types::Timestamp;
+
+use crate::coverage::Mark;
+use crate::journal::{Journal, Snapshot};
+use crate::oracle::{Oracle, Turn};
+use crate::sabotage::Sabotage;
+use crate::shadow::{Bounds, Violation};
+
+/// Steps of the log that a failure shows.
+const LOG_LINES: usize = 200;
+
+/// A read that the shard waits for.
+#[derive(Clone, Debug)]
+struct Read {
+    id: ReadId,
+    list: ContentAddress,
+    queue: Option<QueueId>,
+    bytes: Bytes,
+}
+
+/// What a turn puts out: the record that it wrote, and who hears what.
+type Collected = (Option<Record>, Vec<(Ticket, Reply)>);
+
+/// What a client has learned from answers.
+#[derive(Clone, Debug, Default)]
+pub struct Knowledge {
+    /// Receipts, each with its queue.
+    pub receipts: Vec<(QueueId, Receipt)>,
+    /// Move tasks.
+    pub tasks: Vec<TaskId>,
+}
+
+/// A shard with its journal, its callers and its judge.
+#[derive(Debug)]
+pub struct World {
+    options: Options,
+    shard: Shard,
+    journal: Journal,
+    oracle: Oracle,
+    now: Timestamp,
+    reads: Vec<Read>,
+    snapshot: Option<Snapshot>,
+    tickets: u64,
+    asked: BTreeMap<Ticket, Command>,
+    known: Knowledge,
+    hasher: DefaultHasher,
+    log: Option<VecDeque<String>>,
+    sabotage: Sabotage,
+}
+
+impl World {
+    /// Makes a world with an empty shard. With `logged` it remembers what happened last.
+    pub fn new(options: Options, logged: bool, sabotage: Sabotage) -> Self {
+        World {
+            shard: Shard::new(options.clone()),
+            oracle: Oracle::new(bounds(&options)),
+            options,
+            journal: Journal::default(),
+            now: Timestamp::from_millis(1_700_000_000_000),
+            reads: Vec::new(),
+            snapshot: None,
+            tickets: 0,
+            asked: BTreeMap::new(),
+            known: Knowledge::default(),
+            hasher: DefaultHasher::new(),
+            log: logged.then(VecDeque::new),
+            sabotage,
+        }
+    }
+
+    /// Returns the shard.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// Returns the judge.
+    pub fn oracle(&self) -> &Oracle {
+        &self.oracle
+    }
+
+    /// Returns the journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Returns what clients have learned.
+    pub fn known(&self) -> &Knowledge {
+        &self.known
+    }
+
+    /// Returns the moment.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Returns how many reads are under way.
+    pub fn reads(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// Returns a digest of everything that the shard has put out.
+    pub fn digest(&self) -> u64 {
+        self.hasher.finish()
+    }
+
+    /// Returns the last lines of the log.
+    pub fn log(&self) -> Vec<String> {
+        self.log.iter().flatten().cloned().collect()
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        let Some(log) = &mut self.log else { return };
+        if log.len() == LOG_LINES {
+            log.pop_front();
+        }
+        log.push_back(format!("{:>6} {}", self.now.millis() % 1_000_000_000, line()));
+    }
+
+    /// Lets time pass; the shard does not know yet.
+    pub fn pass(&mut self, millis: u64) {
+        self.now = self.now.plus_millis(millis);
+    }
+
+    /// Asks the shard something.
+    pub fn ask(&mut self, command: Command, entropy: u128) -> Result<Ticket, Violation> {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.note(|| format!("{ticket:?} asks {command:?}"));
+        self.oracle.asked(ticket, command.clone());
+        self.asked.insert(ticket, command.clone());
+        let command = self.sabotage.command(command);
+        self.turn(Input::Command { ticket, command, entropy: Entropy(entropy) })?;
+        Ok(ticket)
+    }
+
+    /// Lets the shard look at the clock.
+    pub fn tick(&mut self) -> Result<(), Violation> {
+        self.note(|| "tick".to_owned());
+        if self.sabotage.skips_tick() {
+            return self.judge(None, false);
+        }
+        self.turn(Input::Tick)
+    }
+
+    /// Lets a caller go away.
+    pub fn cancel(&mut self, ticket: Ticket) -> Result<(), Violation> {
+        self.note(|| format!("{ticket:?} goes away"));
+        self.oracle.cancelled(ticket);
+        self.turn(Input::Cancel(ticket))
+    }
+
+    /// Tells the shard that it is about to stop.
+    pub fn drain(&mut self) -> Result<(), Violation> {
+        self.note(|| "drain".to_owned());
+        self.oracle.drained();
+        self.oracle.coverage.hit(Mark::Drained);
+        self.turn(Input::Drain)
+    }
+
+    /// Makes more of the journal durable, at most to `position`, and tells the shard.
+    pub fn sync(&mut self, position: u64) -> Result<(), Violation> {
+        let position = position.min(self.journal.tail());
+        if position <= self.journal.durable() {
+            return Ok(());
+        }
+        self.note(|| format!("durable {position}"));
+        if !self.sabotage.skips_sync() {
+            self.journal.sync(position);
+        }
+        self.shard.handle(self.now, Input::Durable(position));
+        let (record, replies) = self.collect()?;
+        if record.is_some() {
+            return Err("a watermark makes the shard write".to_owned());
+        }
+        self.hear(replies)?;
+        self.oracle.durable(position)?;
+        if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.position <= self.journal.durable()) {
+            let snapshot = self.snapshot.take().expect("there is a snapshot");
+            let before = self.journal.trimmed();
+            self.journal.save(snapshot);
+            if self.journal.trimmed() > before {
+                self.oracle.coverage.hit(Mark::Trimmed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers a read, or lets it fail.
+    pub fn answer(&mut self, index: usize, fails: bool) -> Result<(), Violation> {
+        let Read { id, queue, bytes, .. } = self.reads.swap_remove(index);
+        self.note(|| format!("{id:?} {}", if fails { "fails" } else { "is done" }));
+        if let Some(queue) = queue.filter(|_| fails) {
+            self.oracle.unread(queue);
+        }
+        self.turn_with(Input::Loaded { read: id, bytes: (!fails).then_some(bytes) }, fails)
+    }
+
+    /// Takes a snapshot, to be saved when its position is durable.
+    pub fn snapshot(&mut self) -> Result<(), Violation> {
+        self.note(|| "snapshot".to_owned());
+        let (position, bytes) = self.shard.snapshot();
+        let again = Shard::restore(self.options.clone(), &bytes).map_err(|damage| damage.to_string())?;
+        if again.snapshot() != (position, bytes.clone()) {
+            return Err("a restored snapshot is written differently".to_owned());
+        }
+        self.snapshot = Some(Snapshot { position, low_water: self.shard.low_water(), bytes });
+        let durable = self.journal.durable();
+        if position <= durable {
+            self.journal.save(self.snapshot.take().expect("it was just taken"));
+        }
+        Ok(())
+    }
+
+    /// Crashes, keeps a part of what was not durable, and starts again.
+    pub fn crash(&mut self, kept: u64, from_snapshot: bool, seed: u128) -> Result<(), Violation> {
+        let kept = kept.clamp(self.journal.durable(), self.journal.tail());
+        self.note(|| format!("crash, records after {kept} are lost"));
+        let live = (kept == self.journal.tail()).then(|| self.shard.engine().snapshot());
+        self.journal.cut(kept);
+        self.sabotage.crash(&mut self.journal);
+        self.oracle.crashed(kept, bounds(&self.options));
+        (self.reads, self.snapshot) = (Vec::new(), None);
+        self.asked.clear();
+        self.options.seed = seed;
+        let fresh = match self.journal.saved() {
+            Some(saved) => self.restart(Some(saved)),
+            None => self.restart(None),
+        };
+        let fresh = fresh.map_err(|damage| damage.to_string())?;
+        self.shard = fresh;
+        if self.journal.trimmed() == 0 {
+            let replayed = self.restart(None).map_err(|damage| damage.to_string())?;
+            if replayed.snapshot() != self.shard.snapshot() {
+                return Err("replay from a snapshot and from nothing come to different states".to_owned());
+            }
+            if !from_snapshot {
+                self.shard = replayed;
+                self.oracle.coverage.hit(Mark::RestoredFromNothing);
+            }
+        } else {
+            self.oracle.coverage.hit(Mark::RestoredFromSnapshot);
+        }
+        if live.is_some_and(|live| live != self.shard.engine().snapshot()) {
+            return Err("replay comes to another state than the one that was live".to_owned());
+        }
+        self.turn(Input::Tick)
+    }
+
+    fn restart(&self, saved: Option<&Snapshot>) -> Result<Shard, Damage> {
+        let (mut shard, next) = match saved {
+            Some(saved) => (Shard::restore(self.options.clone(), &saved.bytes)?, saved.position + 1),
+            None => (Shard::new(self.options.clone()), 1),
+        };
+        for record in self.journal.from(next) {
+            shard.replay(record)?;
+        }
+        Ok(shard)
+    }
+
+    fn turn(&mut self, input: Input) -> Result<(), Violation> {
+        self.turn_with(input, false)
+    }
+
+    fn turn_with(&mut self, input: Input, failed_read: bool) -> Result<(), Violation> {
+        self.shard.handle(self.sabotage.clock(self.now), input);
+        let (record, replies) = self.collect()?;
+        self.judge(record, failed_read)?;
+        self.hear(replies)
+    }
+
+    /// Takes what the shard puts out; its record is appended at once.
+    fn collect(&mut self) -> Result<Collected, Violation> {
+        let (mut written, mut replies) = (None, Vec::new());
+        while let Some(output) = self.shard.poll_output() {
+            self.digest_output(&output);
+            match output {
+                Output::Append(record) => {
+                    if written.is_some() {
+                        return Err("a turn writes two records".to_owned());
+                    }
+                    self.journal.append(record.clone())?;
+                    written = Some(record);
+                }
+                Output::Read(id, list) => {
+                    let bytes = self.journal.read(list)?;
+                    let queue = self.oracle.layout().listed_at(list).map(|(queue, _)| queue);
+                    self.reads.push(Read { id, list, queue, bytes });
+                    self.note(|| format!("{id:?} of {list:?}"));
+                }
+                Output::Reply(ticket, reply) => {
+                    if let Some(reply) = self.sabotage.reply(reply) {
+                        replies.push((ticket, reply));
+                    }
+                }
+            }
+        }
+        Ok((written, replies))
+    }
+
+    fn digest_output(&mut self, output: &Output) {
+        match output {
+            Output::Append(record) => {
+                (record.position, record.clock, record.count).hash(&mut self.hasher);
+                record.payload.hash(&mut self.hasher);
+            }
+            other => format!("{other:?}").hash(&mut self.hasher),
+        }
+    }
+
+    fn judge(&mut self, record: Option<Record>, failed_read: bool) -> Result<(), Violation> {
+        let mut events: Vec<(Event, Span)> = Vec::new();
+        if let Some(record) = &record {
+            let count = codec::decode(&record.payload, |event, span| {
+                events.push((event, span));
+                Ok::<(), Damage>(())
+            });
+            let count = count.map_err(|damage| damage.to_string())?;
+            if count != record.count || record.clock != self.now {
+                return Err(format!("record {} says {} events at {}", record.position, record.count, record.clock));
+            }
+            for (event, _) in &events {
+                self.note(|| format!("    {event:?}"));
+            }
+            self.sabotage.events(&mut events);
+            for queue in events.iter().flat_map(|(event, _)| event.queues()).flatten() {
+                self.oracle.readable(queue);
+            }
+        }
+        // A page may be read in the turn in which it is written.
+        let position = record.as_ref().map(|record| record.position);
+        let written = |list: ContentAddress| {
+            events.iter().find_map(|(event, span)| match event {
+                Event::Chilled { queue, .. } | Event::Repaged { queue, .. } => {
+                    position.is_some_and(|position| span.at(position) == list).then_some(*queue)
+                }
+                _ => None,
+            })
+        };
+        for read in self.reads.iter_mut().filter(|read| read.queue.is_none()) {
+            read.queue = written(read.list);
+        }
+        let reading: Vec<QueueId> = self.reads.iter().filter_map(|read| read.queue).collect();
+        let record = record.map(|record| (record.position, events.as_slice()));
+        self.oracle.turn(&self.shard, &Turn { now: self.now, record, failed_read, reading: &reading })
+    }
+
+    fn hear(&mut self, replies: Vec<(Ticket, Reply)>) -> Result<(), Violation> {
+        for (ticket, reply) in replies {
+            self.note(|| format!("    {ticket:?} hears {reply:?}"));
+            self.oracle.heard(ticket, &reply, &self.journal)?;
+            let asked = self.asked.remove(&ticket);
+            match (&asked, reply) {
+                (Some(Command::Receive(receive)), Reply::Received(deliveries)) => {
+                    let receipts = deliveries.into_iter().map(|delivery| (receive.queue, delivery.receipt));
+                    self.known.receipts.extend(receipts);
+                    let excess = self.known.receipts.len().saturating_sub(40);
+                    self.known.receipts.drain(..excess);
+                }
+                (_, Reply::TaskStarted(task)) => self.known.tasks.push(task),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a receipt from what clients know, after it was used for good.
+    pub fn forget_receipts(&mut self) {
+        self.known.receipts.clear();
+    }
+}
+
+fn bounds(options: &Options) -> Bounds {
+    Bounds {
+        in_flight_max: options.engine.in_flight_max,
+        look_ahead: options.engine.window_fifo,
+        rest_seconds: options.engine.rest_seconds,
+    }
+}
