@@ -29,6 +29,8 @@ pub struct RedrivePolicy {
     pub max_receive_count: u32,
     /// The document to return: compact, keys in the order given, the count a number.
     pub text: String,
+    /// The document as a client wrote it, for the words of a refusal; empty once a queue has the policy.
+    pub given: String,
 }
 
 impl PartialEq for RedrivePolicy {

@@ -32,7 +32,7 @@ impl Engine {
                     if let Some(policy) = &policy {
                         self.check_redrive(queue, policy)?;
                     }
-                    after.redrive_policy = policy;
+                    after.redrive_policy = policy.map(|policy| RedrivePolicy { given: String::new(), ..policy });
                 }
                 AttributeChange::RedriveAllowPolicy(policy) => after.redrive_allow_policy = policy,
                 AttributeChange::KmsDataKeyReusePeriodSeconds(seconds) => after.kms_reuse_seconds = seconds,
@@ -66,7 +66,7 @@ impl Engine {
     }
 
     fn check_redrive(&self, source: &QueueArn, policy: &RedrivePolicy) -> Result<(), Error> {
-        let refuse = |reason: &str| Err(Error::invalid_value(&policy.text, "RedrivePolicy", reason));
+        let refuse = |reason: &str| Err(Error::invalid_value(&policy.given, "RedrivePolicy", reason));
         let target = &policy.target;
         if target.account != source.account {
             return refuse("Dead letter target owner should be same as the source.");

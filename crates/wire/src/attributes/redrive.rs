@@ -34,7 +34,8 @@ pub(super) fn parse(text: &str) -> Result<RedrivePolicy, Error> {
     };
     let target = target.ok_or_else(|| refuse("Dead letter target does not exist."))?;
     document[COUNT] = count.into();
-    Ok(RedrivePolicy { target, max_receive_count: count, text: Value::Object(document).to_string() })
+    let compact = Value::Object(document).to_string();
+    Ok(RedrivePolicy { target, max_receive_count: count, text: compact, given: text.to_owned() })
 }
 
 /// Reads a count given as a number or as text; fails with what was found instead.

@@ -78,7 +78,7 @@ fn a_redrive_policy_returns_compact_in_the_order_given_with_a_number() {
         let Ok(AttributeChange::RedrivePolicy(Some(policy))) = parse("RedrivePolicy", &given) else {
             panic!("{given}")
         };
-        assert_eq!(policy.text, returned);
+        assert_eq!((policy.text, policy.given), (returned, given));
         assert_eq!(policy.target.to_string(), DLQ);
     }
 }

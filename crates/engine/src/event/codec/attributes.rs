@@ -59,6 +59,7 @@ pub(crate) fn get_attributes(input: &mut Get<'_>) -> Result<QueueAttributes, Dam
                 target: input.arn()?,
                 max_receive_count: input.u32("receive count")?,
                 text: input.text()?,
+                given: String::new(),
             })
         })?,
         redrive_allow_policy: input.option(|input| {

@@ -324,6 +324,7 @@ fn change(name: &str, value: &str) -> AttributeChange {
             target: arn(target),
             max_receive_count: count.parse().expect("a receive count is a number"),
             text: text(),
+            given: text(),
         })),
         "allow" => AttributeChange::RedriveAllowPolicy(Some(RedriveAllowPolicy {
             permission: match value {
