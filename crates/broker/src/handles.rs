@@ -99,14 +99,19 @@ pub(crate) fn issue_task(task: TaskId, source: &QueueArn) -> String {
     BASE64.encode(json!({ "taskId": id, "sourceArn": source.to_string() }).to_string().as_bytes())
 }
 
-/// Reads the handle of a message move task; `None` if it is not one.
-pub(crate) fn open_task(text: &str) -> Option<(TaskId, QueueArn)> {
+/// Reads the handle of a message move task; `None` if it is not one. The task itself is missing if the handle has the
+/// form of one and this server issues no such ids.
+pub(crate) fn open_task(text: &str) -> Option<(Option<TaskId>, QueueArn)> {
     let json: Value = serde_json::from_slice(&BASE64.decode(text.as_bytes()).ok()?).ok()?;
     let id = json.get("taskId")?.as_str()?;
     let source = QueueArn::parse(json.get("sourceArn")?.as_str()?)?;
-    let digits: String = id.split('-').collect();
+    Some((task_id(id), source))
+}
+
+fn task_id(text: &str) -> Option<TaskId> {
+    let digits: String = text.split('-').collect();
     let bits: [u8; 16] = HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()?;
-    Some((TaskId(u128::from_be_bytes(bits)), source))
+    Some(TaskId(u128::from_be_bytes(bits)))
 }
 
 #[cfg(test)]

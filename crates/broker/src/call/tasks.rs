@@ -1,9 +1,9 @@
 //! Actions on message move tasks.
 
 use stanchion_engine::command::{Command, Reply};
-use stanchion_types::Error;
 use stanchion_types::request::{CancelMessageMoveTask, ListMessageMoveTasks, StartMessageMoveTask};
 use stanchion_types::response::{MoveStatus, Response};
+use stanchion_types::{Code, Error};
 
 use super::unexpected;
 use crate::broker::Broker;
@@ -24,6 +24,7 @@ impl Broker {
         let Some((task, source)) = handles::open_task(&request.task_handle) else {
             return Err(Error::invalid_parameter("Value for parameter TaskHandle is invalid."));
         };
+        let task = task.ok_or_else(|| Error::new(Code::ResourceNotFoundException, "Task does not exist."))?;
         match self.owner(&source).ask(Command::CancelMoveTask { task }, None).await? {
             Reply::TaskCancelled { moved } => Ok(Response::TaskCancelled { moved }),
             reply => Err(unexpected(&reply)),

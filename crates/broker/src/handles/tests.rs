@@ -58,7 +58,7 @@ fn texts_that_are_no_handles_are_not_recognised() {
 fn a_task_handle_reads_back_and_is_base64_of_json() {
     let source = QueueArn::parse("arn:aws:sqs:us-east-1:000000000000:dead").unwrap();
     let text = issue_task(TaskId(0x1234 << 64), &source);
-    assert_eq!(open_task(&text), Some((TaskId(0x1234 << 64), source)));
+    assert_eq!(open_task(&text), Some((Some(TaskId(0x1234 << 64)), source)));
     let json = String::from_utf8(BASE64.decode(text.as_bytes()).unwrap()).unwrap();
     assert_eq!(
         json,
@@ -73,12 +73,18 @@ fn texts_that_are_no_task_handles_are_not_recognised() {
         "not base64".to_owned(),
         encode("not json"),
         encode("[]"),
-        encode(r#"{"taskId":"zz","sourceArn":"arn:aws:sqs:us-east-1:000000000000:dead"}"#),
         encode(r#"{"taskId":"00000000-0000-1234-0000-000000000000","sourceArn":"dead"}"#),
         encode(r#"{"taskId":"00000000-0000-1234-0000-000000000000"}"#),
     ] {
         assert_eq!(open_task(&wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn a_task_handle_with_an_id_of_another_form_is_one_of_no_task() {
+    let source = "arn:aws:sqs:us-east-1:000000000000:dead";
+    let text = BASE64.encode(format!(r#"{{"taskId":"zz","sourceArn":"{source}"}}"#).as_bytes());
+    assert_eq!(open_task(&text), Some((None, QueueArn::parse(source).unwrap())));
 }
 
 proptest! {
