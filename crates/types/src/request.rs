@@ -234,8 +234,8 @@ pub struct ReceiveMessage {
     pub system_attributes: SystemAttributes,
     /// Message attributes to return: those that any filter matches.
     pub message_attributes: Vec<NameFilter>,
-    /// Repeats an earlier receive from a FIFO queue, 1 to 128 characters.
-    pub attempt_id: Option<String>,
+    /// Repeats an earlier receive from a FIFO queue, 1 to 128 characters; a fault in it concerns no other queue.
+    pub attempt_id: Option<Result<String, Error>>,
 }
 
 /// `RemovePermission`.

@@ -5,7 +5,7 @@ use stanchion_types::attributes::AttributeName;
 use stanchion_types::request::Action;
 use stanchion_types::{Code, Error};
 
-/// The version of the Query API. A missing version counts as this one; SDKs of today all send it.
+/// The version of the Query API. A missing or empty version counts as this one; SDKs of today all send it.
 pub const VERSION: &str = "2012-11-05";
 
 /// Returns the error for a version that is not [`VERSION`]: the service's old documentation names `NoSuchVersion`.

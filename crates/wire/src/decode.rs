@@ -65,7 +65,7 @@ fn decode_query(head: &Head, body: &[u8]) -> Result<Envelope, Error> {
     let fields = form.members();
     let name = fields.text(ACTION)?.filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| missing_action("Action"))?;
-    if let Some(version) = fields.text(VERSION)?.filter(|version| *version != choices::VERSION) {
+    if let Some(version) = fields.text(VERSION)?.filter(|version| ![choices::VERSION, ""].contains(version)) {
         return Err(choices::unknown_version(version));
     }
     let action = Action::from_name(name).ok_or_else(|| not_valid(Code::InvalidAction, name))?;

@@ -75,14 +75,14 @@ impl Broker {
     }
 
     pub(super) async fn receive_message(&self, queue: Target, request: ReceiveMessage) -> Result<Response, Error> {
-        let fifo = queue.arn.name.is_fifo();
+        // Standard queues ignore the attempt id, however it looks; the service does not complain.
+        let attempt = request.attempt_id.clone().filter(|_| queue.arn.name.is_fifo()).transpose()?;
         let command = Command::Receive(Receive {
             queue: queue.id,
             max_messages: request.max_messages as usize,
             visibility_seconds: request.visibility_seconds,
             wait_seconds: request.wait_seconds,
-            // Standard queues ignore the attempt id; the service does not complain.
-            attempt: request.attempt_id.as_deref().filter(|_| fifo).map(digests::id_hash),
+            attempt: attempt.as_deref().map(digests::id_hash),
         });
         let deliveries = match queue.driver.receive(command).await? {
             Reply::Received(deliveries) => deliveries,

@@ -1,13 +1,13 @@
 //! Messages on their way in and out.
 
-use stanchion_types::attributes::AttributeChange;
+use stanchion_types::attributes::{AttributeChange, RedrivePolicy};
 use stanchion_types::message::{NameFilter, NewMessage, SystemAttribute, SystemAttributes};
 use stanchion_types::request::{
     Action, BatchEntry, ChangeMessageVisibility, DeleteMessage, DeleteMessageBatch, Envelope, ReceiveMessage,
-    SendMessageBatch,
+    SendMessageBatch, SetQueueAttributes,
 };
 use stanchion_types::response::{ReceivedMessage, Response};
-use stanchion_types::{Code, Error};
+use stanchion_types::{Code, Error, QueueArn};
 
 use crate::harness::{World, in_group, locator, message, receive, text_attribute};
 
@@ -161,6 +161,33 @@ async fn a_batch_for_a_fifo_queue_is_refused_as_a_whole_if_an_entry_lacks_an_id_
 
     assert!(world.call("content.fifo", batch(in_group("2", "g", None))).await.is_ok());
     assert_eq!(bodies(&world.receive("content.fifo", 0).await.unwrap()), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_refused_redrive_policy_is_shown_as_the_client_wrote_it() {
+    let world = World::new();
+    world.create("q", Vec::new()).await;
+    let policy = RedrivePolicy {
+        target: QueueArn::parse("arn:aws:sqs:us-east-1:000000000000:gone").unwrap(),
+        max_receive_count: 3,
+        text: "compact".into(),
+        given: "{ as given }".into(),
+    };
+    let attributes = vec![AttributeChange::RedrivePolicy(Some(policy))];
+    let refusal = world.call("q", SetQueueAttributes { attributes }).await;
+    let reason = "Dead letter target does not exist.";
+    assert_eq!(refusal, Err(Error::invalid_value("{ as given }", "RedrivePolicy", reason)));
+}
+
+#[tokio::test]
+async fn a_bad_attempt_id_matters_to_fifo_queues_only() {
+    let world = World::new();
+    world.create("q", Vec::new()).await;
+    world.create("q.fifo", Vec::new()).await;
+    let bad = Error::invalid_parameter("bad id");
+    let wish = || ReceiveMessage { attempt_id: Some(Err(bad.clone())), ..receive(0) };
+    assert_eq!(world.call("q", wish()).await, Ok(Response::Messages(Vec::new())));
+    assert_eq!(world.call("q.fifo", wish()).await, Err(bad));
 }
 
 #[tokio::test]

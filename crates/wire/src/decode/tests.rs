@@ -134,6 +134,7 @@ fn actions_that_do_not_exist_are_refused() {
 fn only_the_current_version_and_none_are_accepted() {
     assert!(form("/", "Action=ListQueues").is_ok());
     assert!(form("/", "Action=ListQueues&Version=2012-11-05").is_ok());
+    assert!(form("/", "Action=ListQueues&Version=").is_ok());
     assert_eq!(form("/", "Action=ListQueues&Version=1999-01-01").map_err(|error| error.code), Err(Code::NoSuchVersion));
 }
 
@@ -426,7 +427,7 @@ fn a_receive_reads_every_member_and_the_union_of_both_lists_of_names() {
         wait_seconds: Some(20),
         system_attributes,
         message_attributes: vec![NameFilter::Exact("x".into()), NameFilter::Prefix("y".into())],
-        attempt_id: Some("a".into()),
+        attempt_id: Some(Ok("a".into())),
     };
     assert_eq!(received(json_at("ReceiveMessage", members)), expected);
     assert_eq!(received(form_at(parameters)), expected);

@@ -68,7 +68,7 @@ impl Raw<'_> {
         let wait_seconds = self.wait.map(|value| seconds(value, WAIT, WAIT_SECONDS_MAX)).transpose()?;
         let mut system_attributes = system_attributes(&self.system_names, choices::REFUSES_UNKNOWN_SYSTEM_ATTRIBUTES)?;
         system_attributes.extend(self::system_attributes(&self.older_names, false)?);
-        let attempt_id = self.attempt_id.map(|id| check_token(id, ATTEMPT_ID.json)).transpose()?;
+        let attempt_id = self.attempt_id.map(|id| check_token(id, ATTEMPT_ID.json));
         Ok(ReceiveMessage {
             max_messages,
             visibility_seconds,
