@@ -1,8 +1,10 @@
 //! One queue: its messages, wherever they are, and everything that changes them.
 //!
-//!     in flight, delayed      window (ready)   cold pages           tail (waiting)
-//!     [ bounded, in memory ]  [ in memory ]    [ on disk . . . . ]  [ in memory, then paged ]
-//!                             served from the left  ------------->  sends arrive here
+//! ```text
+//! in flight, delayed      window (ready)   cold pages           tail (waiting)
+//! [ bounded, in memory ]  [ in memory ]    [ on disk . . . . ]  [ in memory, then paged ]
+//!                         served from the left  ------------->  sends arrive here
+//! ```
 //!
 //! The window holds the messages that a receive looks at. While there are cold pages or the window is full, new
 //! messages wait in the tail; the tail is written out a page at a time. So memory does not follow the backlog.

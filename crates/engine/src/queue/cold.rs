@@ -1,7 +1,9 @@
 //! The part of a queue that is only on disk: pages, each a list of messages in the journal.
 //!
-//!     first page | page | page | last page      served from the left
-//!        ^ the window's far end returns here        ^ the tail goes here
+//! ```text
+//! first page | page | page | last page      served from the left
+//!    ^ the window's far end returns here        ^ the tail goes here
+//! ```
 //!
 //! In memory a page costs some hundred bytes, whatever it lists. A page enters or leaves memory whole, by an event
 //! that carries the list, so replay never reads one.

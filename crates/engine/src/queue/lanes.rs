@@ -4,8 +4,10 @@
 //! On a standard queue nothing is locked, but the lanes of noisy groups are served last (fair queues); messages
 //! without a group share one lane that is never noisy.
 //!
-//!     open, by head:  3 lane b: 3 8 | 4 lane none: 4 5 7 | 9 lane c: 9
-//!     set apart:      lane a (locked, or noisy): 1 2 6
+//! ```text
+//! open, by head:  3 lane b: 3 8 | 4 lane none: 4 5 7 | 9 lane c: 9
+//! set apart:      lane a (locked, or noisy): 1 2 6
+//! ```
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
