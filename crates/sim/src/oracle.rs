@@ -183,6 +183,8 @@ impl Oracle {
     /// Finds the commands that this turn has decided, and where the others stand now.
     fn decided(&mut self, shard: &Shard, now: Timestamp) -> Vec<(Ticket, Pending)> {
         let mut decided = Vec::new();
+        // Receives that a turn parks together, because they waited for one page, may stand in line in any order.
+        self.arrivals += 1;
         let tickets: Vec<Ticket> = self.pending.keys().copied().collect();
         for ticket in tickets {
             let pending = self.pending.get_mut(&ticket).expect("the ticket was just listed");
@@ -194,7 +196,6 @@ impl Oracle {
                 decided.push((ticket, pending));
             } else if let (Command::Receive(receive), Stand::New | Stand::Reading) = (&pending.command, pending.stand) {
                 let wait = receive.wait_seconds.unwrap_or_else(|| self.truth.shadow.wait_seconds(receive.queue));
-                self.arrivals += 1;
                 self.coverage.hit(Mark::ReceiveParked);
                 pending.stand = Stand::Parked { until: now.plus_seconds(wait), arrival: self.arrivals };
             }
@@ -230,25 +231,30 @@ impl Oracle {
                 if done[index] {
                     continue;
                 }
-                let explanation = self.truth.shadow.explain(&pending.command, &plain[at..], &self.truth.layout, now);
-                match explanation {
-                    Explanation::Answer(replies) => answers[index].extend(replies),
-                    Explanation::Happened(taken, reply) => {
-                        for (event, span) in &events[at..at + taken] {
-                            if matches!(event, Event::Repaged { .. }) {
-                                self.coverage.deleted_from_page();
-                            }
-                            self.truth.layout.follow(event, *span, position)?;
-                            self.coverage.event(event);
-                        }
-                        self.coverage.command(&pending.command, &reply);
-                        at += taken;
-                        answers[index] = vec![reply];
-                        done[index] = true;
-                        continue 'point;
-                    }
-                    Explanation::Mismatch => {}
+                if let Explanation::Answer(replies) =
+                    self.truth.shadow.explain(&pending.command, &[], &self.truth.layout, now)
+                {
+                    answers[index].extend(replies);
                 }
+            }
+            for (index, (_, pending)) in decided.iter().enumerate() {
+                if done[index] || matches!(pending.command, Command::Receive(_)) {
+                    continue;
+                }
+                let explanation = self.truth.shadow.explain(&pending.command, &plain[at..], &self.truth.layout, now);
+                let Explanation::Happened(taken, reply) = explanation else { continue };
+                for (event, span) in &events[at..at + taken] {
+                    if matches!(event, Event::Repaged { .. }) {
+                        self.coverage.deleted_from_page();
+                    }
+                    self.truth.layout.follow(event, *span, position)?;
+                    self.coverage.event(event);
+                }
+                self.coverage.command(&pending.command, &reply);
+                at += taken;
+                answers[index] = vec![reply];
+                done[index] = true;
+                continue 'point;
             }
             let Some((event, span)) = events.get(at) else { break };
             self.witness(event, receivers, now, position)?;

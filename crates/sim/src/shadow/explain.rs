@@ -349,8 +349,13 @@ impl Shadow {
             match event {
                 Event::Deleted { queue, keys } if *queue == id => removed.extend(keys.iter().map(|key| key.0)),
                 Event::Repaged { queue: repaged, page, messages } if *repaged == id => {
+                    let before = removed.len();
                     let gone = layout.missing(id, *page, messages).into_iter();
                     removed.extend(gone.filter(|key| queue.message(*key).is_some()));
+                    // A page from which only time took something is not this command's doing.
+                    if removed.len() == before {
+                        return Mismatch;
+                    }
                 }
                 _ => return Mismatch,
             }
