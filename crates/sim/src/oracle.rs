@@ -52,6 +52,8 @@ struct Awaited {
     command: Command,
     /// The moment at which it was decided.
     decided_at: Timestamp,
+    /// When what it handed out becomes visible again.
+    until: Timestamp,
 }
 
 /// A turn as the oracle gets to see it.
@@ -171,10 +173,22 @@ impl Oracle {
                 Command::Receive(receive) => Some(receive.clone()),
                 _ => None,
             };
+            let visibility = receive.as_ref().map_or(0, |receive| {
+                let default = self.truth.shadow.visibility_seconds(receive.queue);
+                receive.visibility_seconds.unwrap_or(default)
+            });
             if permitted.is_empty() && receive.is_none() {
                 return Err(format!("{ticket:?} was decided and nothing explains how"));
             }
-            gate.push(Awaited { position, ticket, permitted, receive, command, decided_at: now });
+            gate.push(Awaited {
+                position,
+                ticket,
+                permitted,
+                receive,
+                command,
+                decided_at: now,
+                until: now.plus_seconds(visibility),
+            });
         }
         self.gate.extend(gate);
         self.rest(shard, turn)
@@ -514,10 +528,9 @@ impl Oracle {
             })
             .collect();
         let fits = |handout: &Handout| {
-            let visibility = receive.visibility_seconds.map(|seconds| awaited.decided_at.plus_seconds(seconds));
             handout.queue == receive.queue
                 && handout.deliveries == told
-                && visibility.is_none_or(|until| until == handout.until)
+                && awaited.until == handout.until
                 && (handout.repeated || told.len() <= receive.max_messages)
         };
         // The same attempt may have been received and repeated within a turn.

@@ -236,6 +236,11 @@ impl Shadow {
         self.queues.get(&queue).map_or(0, |queue| queue.attributes.wait_seconds)
     }
 
+    /// Returns how long a receive hides messages that asks for nothing else.
+    pub fn visibility_seconds(&self, queue: QueueId) -> u32 {
+        self.queues.get(&queue).map_or(0, |queue| queue.attributes.visibility_seconds)
+    }
+
     /// Tells whether a receive may come away empty-handed now.
     ///
     /// It may if nothing is receivable: nothing is visible, or as many are in flight as may be. On a FIFO queue a
