@@ -50,6 +50,13 @@ pub enum Code {
     UnknownOperation,
 }
 
+/// How the service begins to say that a message is too long.
+const TOO_LONG: &str = "One or more parameters are invalid.";
+/// The same for an entry of a batch.
+const TOO_LONG_IN_BATCH: &str = "One or more parameters cannot be validated.";
+/// What the service says of a parameter that this kind of queue does not take; all it says of an entry of a batch.
+const WRONG_QUEUE_TYPE: &str = "The request include parameter that is not valid for this queue type";
+
 /// A refusal with the text that the client sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -102,6 +109,12 @@ impl Error {
         Error::new(Code::ReceiptHandleIsInvalid, message)
     }
 
+    /// Refuses a receipt handle that was issued for another queue.
+    pub fn handle_of_another_queue(handle: &str) -> Self {
+        let message = format!("The receipt handle \"{handle}\" is not valid for this queue.");
+        Error::new(Code::ReceiptHandleIsInvalid, message)
+    }
+
     /// Refuses a receipt handle whose time is over.
     pub fn expired_handle(handle: &str) -> Self {
         Error::invalid_value(handle, "ReceiptHandle", "The receipt handle has expired.")
@@ -109,8 +122,24 @@ impl Error {
 
     /// Refuses a parameter that this kind of queue (standard or FIFO) does not take.
     pub fn wrong_queue_type(value: impl fmt::Display, parameter: &str) -> Self {
-        let reason = "The request include parameter that is not valid for this queue type.";
-        Error::invalid_value(value, parameter, reason)
+        Error::invalid_value(value, parameter, &format!("{WRONG_QUEUE_TYPE}."))
+    }
+
+    /// Refuses a message that is larger than its queue takes.
+    pub fn message_too_long(limit: u32) -> Self {
+        Error::invalid_parameter(format!("{TOO_LONG} Reason: Message must be shorter than {limit} bytes."))
+    }
+
+    /// Returns the refusal in the words that the service has for an entry of a batch, which differ from those for a
+    /// message that is sent alone when it is too long or has a parameter that this kind of queue does not take.
+    pub fn of_batch_entry(self) -> Self {
+        if let Some(reason) = self.message.strip_prefix(TOO_LONG) {
+            return Error::new(self.code, format!("{TOO_LONG_IN_BATCH}{reason}"));
+        }
+        if self.message.trim_end_matches('.').ends_with(WRONG_QUEUE_TYPE) {
+            return Error::new(self.code, WRONG_QUEUE_TYPE);
+        }
+        self
     }
 
     /// Refuses a message for a FIFO queue that has no deduplication id and whose queue computes none.
@@ -133,3 +162,25 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_refusals_have_other_words_in_a_batch() {
+        for (alone, in_batch) in [
+            (
+                Error::message_too_long(2048),
+                "One or more parameters cannot be validated. Reason: Message must be shorter than 2048 bytes.",
+            ),
+            (
+                Error::wrong_queue_type(5, "DelaySeconds"),
+                "The request include parameter that is not valid for this queue type",
+            ),
+            (Error::missing_parameter("MessageBody"), "The request must contain the parameter MessageBody."),
+        ] {
+            assert_eq!(alone.clone().of_batch_entry(), Error::new(alone.code, in_batch));
+        }
+    }
+}

@@ -57,7 +57,12 @@ impl Broker {
             })
             .collect();
         let outcomes = if submissions.is_empty() { Vec::new() } else { self.send(&queue, submissions).await? };
-        let results = in_order(checked, outcomes, |message, accepted| sent(&message, &accepted))?;
+        let mut results = in_order(checked, outcomes, |message, accepted| sent(&message, &accepted))?;
+        for result in &mut results {
+            if let Err(error) = &mut result.outcome {
+                *error = error.clone().of_batch_entry();
+            }
+        }
         Ok(Response::SentBatch(results))
     }
 
@@ -220,8 +225,9 @@ impl Broker {
     /// Reads a receipt handle, which must be of this very queue.
     fn receipt(&self, queue: &Target, handle: &str) -> Result<Receipt, Error> {
         let opened = self.sealer.open(handle);
-        let own = opened.filter(|opened| opened.queue == queue.id && opened.shard == queue.driver.id());
-        own.map(|own| own.receipt).ok_or_else(|| Error::invalid_handle(handle))
+        let opened = opened.ok_or_else(|| Error::invalid_handle(handle))?;
+        let own = opened.queue == queue.id && opened.shard == queue.driver.id();
+        if own { Ok(opened.receipt) } else { Err(Error::handle_of_another_queue(handle)) }
     }
 }
 

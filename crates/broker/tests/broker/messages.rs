@@ -125,6 +125,7 @@ async fn the_entries_of_a_batch_fail_alone_and_are_answered_in_order() {
     let told: Vec<_> = results.iter().map(|result| (result.id.as_str(), result.outcome.is_ok())).collect();
     assert_eq!(told, [("a", true), ("b", false), ("c", false), ("d", true)]);
     assert_eq!(results[1].outcome, Err(bad));
+    assert_eq!(results[2].outcome, Err(Error::wrong_queue_type("d", "MessageDeduplicationId").of_batch_entry()));
 
     let received = world.receive("q", 0).await.unwrap();
     assert_eq!(bodies(&received), ["1", "2"]);
@@ -207,9 +208,9 @@ async fn a_handle_is_good_for_its_own_queue_only() {
     world.create("other", Vec::new()).await;
     world.send("q", message("x")).await.unwrap();
     let handle = world.receive("q", 0).await.unwrap().remove(0).receipt_handle;
-    assert_eq!(world.delete("other", &handle).await, Err(Error::invalid_handle(&handle)));
+    assert_eq!(world.delete("other", &handle).await, Err(Error::handle_of_another_queue(&handle)));
     let change = ChangeMessageVisibility { receipt_handle: handle.clone(), visibility_seconds: 0 };
-    assert_eq!(world.call("other", change.clone()).await, Err(Error::invalid_handle(&handle)));
+    assert_eq!(world.call("other", change.clone()).await, Err(Error::handle_of_another_queue(&handle)));
 
     assert_eq!(world.call("q", change.clone()).await, Ok(Response::Done));
     let again = world.call("q", change).await.unwrap_err();

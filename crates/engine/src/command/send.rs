@@ -67,9 +67,7 @@ impl Engine {
 fn admit(queue: &Queue, message: &Submission) -> Result<Option<DeduplicationKey>, Error> {
     let limit = queue.attributes.message_bytes_max;
     if message.size > limit as usize {
-        let message =
-            format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.");
-        return Err(Error::invalid_parameter(message));
+        return Err(Error::message_too_long(limit));
     }
     let (Some(fifo), Some(deduplication)) = (queue.attributes.fifo, message.deduplication) else { return Ok(None) };
     if !deduplication.explicit && !fifo.content_based_deduplication {
