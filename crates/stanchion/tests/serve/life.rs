@@ -176,3 +176,15 @@ fn the_trace_header_of_a_send_travels_with_its_message() {
     let received = server.ok("ReceiveMessage", wish);
     assert_eq!(received["Messages"][0]["Attributes"], json!({ "AWSTraceHeader": "Root=1-abc" }));
 }
+
+#[test]
+fn a_kill_loses_nothing_whatever_the_durability() {
+    for durability in ["sync", "interval=60000", "memory"] {
+        let directory = directory();
+        let server = Server::start(directory.path(), &["--durability", durability]);
+        server.create_and_send("q", "x");
+        server.kill();
+        let server = Server::start(directory.path(), &["--durability", durability]);
+        assert_eq!(server.receive("q"), ["x"], "{durability}");
+    }
+}

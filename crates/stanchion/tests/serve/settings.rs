@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::harness::{Server, directory, run, settings_file, stanchion};
 
 #[test]
@@ -57,7 +59,7 @@ fn the_file_in_the_working_directory_is_read_by_default() {
     let directory = directory();
     fs::write(directory.path().join("stanchion.toml"), "account = \"123456789012\"").unwrap();
     let server = Server::start(directory.path(), &[]);
-    let created = server.ok("CreateQueue", serde_json::json!({ "QueueName": "q" }));
+    let created = server.ok("CreateQueue", json!({ "QueueName": "q" }));
     assert!(created["QueueUrl"].as_str().unwrap().ends_with("/123456789012/q"), "{created}");
 }
 
@@ -72,5 +74,19 @@ fn help_names_each_setting_and_its_variable() {
     }
     for command in ["check", "inspect", "bench"] {
         assert_eq!(run(stanchion(&[command, "--help"])).0, 0, "{command}");
+    }
+}
+
+#[test]
+fn the_sixty_second_rules_can_be_switched_off() {
+    for (rules, status) in [("on", 400), ("off", 200)] {
+        let directory = directory();
+        let server = Server::start(directory.path(), &["--sixty-second-rules", rules]);
+        server.ok("CreateQueue", json!({ "QueueName": "q" }));
+        server.ok("PurgeQueue", json!({ "QueueUrl": "q" }));
+        let purged_again = server.call("PurgeQueue", json!({ "QueueUrl": "q" })).0;
+        assert_eq!(purged_again == 200, rules == "off");
+        server.ok("DeleteQueue", json!({ "QueueUrl": "q" }));
+        assert_eq!(server.call("CreateQueue", json!({ "QueueName": "q" })).0, status, "{rules}");
     }
 }
