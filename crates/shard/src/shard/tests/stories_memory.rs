@@ -127,3 +127,18 @@ fn a_move_task_empties_a_cold_queue() {
         ",
     );
 }
+
+#[test]
+fn a_page_gives_nothing_that_grew_too_old_on_it() {
+    check_with(
+        tiny(),
+        "
+        0s create q retention=60
+        0s send q a b c d => ok ok ok ok
+        1s send q e f => ok ok
+        50s send q g h i j => ok ok ok ok
+        60s receive q n=4 => e f g h
+        61s receive q n=4 => i j
+        ",
+    );
+}

@@ -182,3 +182,51 @@ fn moving_wakes_long_polls_at_the_destination() {
         ",
     );
 }
+
+#[test]
+fn dead_letters_wait_behind_the_delayed_messages_of_their_group() {
+    check(
+        "
+        0s create d.fifo content=true delay=100
+        0s create q.fifo content=true dlq=d.fifo/1 visibility=5
+        0s send d.fifo a.1
+        0s send q.fifo a.2
+        0s receive q.fifo => a.2
+        5s receive q.fifo => nothing
+        6s receive d.fifo => nothing
+        105s receive d.fifo => a.1 a.2#2<q.fifo@5s
+        ",
+    );
+}
+
+#[test]
+fn in_a_circle_of_dead_letter_queues_a_dead_letter_stays() {
+    check(
+        "
+        0s create a
+        0s create b dlq=a/1 visibility=5
+        0s set a dlq=b/1 visibility=5
+        0s send a x
+        0s receive a => x
+        1s receive a wait=20 => waits
+        1s receive b wait=20 => waits
+        5s tick => w2: x#2<a@0s
+        ",
+    );
+}
+
+#[test]
+fn a_dead_letter_older_than_its_new_queue_keeps_is_never_handed_out() {
+    check(
+        "
+        0s create d retention=60
+        0s create q dlq=d/1 visibility=5
+        0s send q a
+        0s receive q => a
+        100s receive d wait=20 => waits
+        100s receive q => nothing
+        101s count d => 0/0/0
+        101s count q => 0/0/0
+        ",
+    );
+}

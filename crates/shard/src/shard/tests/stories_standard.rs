@@ -278,3 +278,15 @@ fn a_message_received_three_times_goes_to_the_back() {
         ",
     );
 }
+
+#[test]
+fn a_batch_that_makes_a_message_visible_finds_it_visible_after_that() {
+    check(
+        "
+        0s create q
+        0s send q a
+        0s receive q => a
+        1s hide q a a for=0 => ok visible
+        ",
+    );
+}
