@@ -1,13 +1,12 @@
 //! Opening, running and closing the broker.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_journal::{Fault, Journal, Position, Record, ShardId};
-use stanchion_shard::{Damage, Input, Shard};
-use stanchion_types::{QueueArn, Timestamp};
+use stanchion_journal::{Journal, ShardId};
+use stanchion_shard::{Input, Shard};
+use stanchion_types::QueueArn;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -16,6 +15,7 @@ use crate::driver::{Driver, Notes, Start};
 use crate::entropy::EntropyPool;
 use crate::failure::Failure;
 use crate::handles::Sealer;
+use crate::restore::{OpenError, restore};
 use crate::secret::Secret;
 use crate::snapshots;
 
@@ -53,48 +53,6 @@ pub struct Broker {
     /// Held by whoever reads a queue's policy in order to change it.
     pub(crate) edits: Mutex<()>,
     failed: watch::Sender<Option<Failure>>,
-}
-
-/// Why a broker could not be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The journal refuses.
-    Journal(Fault),
-    /// What the journal holds is not what a shard wrote.
-    Shard(Damage),
-    /// The shard's state does not reach as far as the journal.
-    Incomplete {
-        /// Last position in the journal.
-        tail: u64,
-        /// Last position that was replayed.
-        replayed: u64,
-    },
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Journal(fault) => fault.fmt(f),
-            OpenError::Shard(damage) => damage.fmt(f),
-            OpenError::Incomplete { tail, replayed } => {
-                write!(f, "the journal ends at position {tail}, but its records only lead up to {replayed}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-impl From<Fault> for OpenError {
-    fn from(fault: Fault) -> Self {
-        OpenError::Journal(fault)
-    }
-}
-
-impl From<Damage> for OpenError {
-    fn from(damage: Damage) -> Self {
-        OpenError::Shard(damage)
-    }
 }
 
 impl Broker {
@@ -212,48 +170,5 @@ impl Broker {
             }
         }
         result
-    }
-}
-
-/// A shard as its snapshot and its journal describe it.
-pub struct Restored {
-    /// The shard.
-    pub shard: Shard,
-    /// Position of the snapshot it started from; 0 without one.
-    pub snapshot: u64,
-    /// Records replayed after that.
-    pub records: u64,
-    /// Clock of the last record.
-    pub clock: Timestamp,
-}
-
-/// Brings a shard back from its snapshot and the records after it. Reads only.
-///
-/// # Errors
-/// The journal's or the shard's own word on what is damaged.
-pub fn restore(journal: &dyn Journal, id: ShardId, options: stanchion_shard::Options) -> Result<Restored, OpenError> {
-    let mut restored = match journal.load_snapshot(id)? {
-        Some((position, bytes)) => Restored {
-            shard: Shard::restore(options, &bytes)?,
-            snapshot: position.0,
-            records: 0,
-            clock: Timestamp::ZERO,
-        },
-        None => Restored { shard: Shard::new(options), snapshot: 0, records: 0, clock: Timestamp::ZERO },
-    };
-    journal.replay(id, Position(restored.snapshot).next(), &mut |record| restored.replay(id, record))?;
-    Ok(restored)
-}
-
-impl Restored {
-    fn replay(&mut self, shard: ShardId, record: Record) -> Result<(), Fault> {
-        let clock = Timestamp::from_millis(record.clock_ms);
-        let Record { position, count, payload, .. } = record;
-        self.shard
-            .replay(&stanchion_shard::Record { position: position.0, clock, count, payload })
-            .map_err(|damage| Fault::Unreadable { shard, position, reason: damage.to_string() })?;
-        self.clock = self.clock.max(clock);
-        self.records += 1;
-        Ok(())
     }
 }

@@ -1,8 +1,13 @@
 //! The in-process API: one call for every action.
 
-mod messages;
+mod batch;
+mod delete;
 mod queues;
+mod receipts;
+mod receive;
+mod send;
 mod tasks;
+mod visibility;
 
 use std::sync::Arc;
 

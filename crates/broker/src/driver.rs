@@ -13,25 +13,30 @@
 //!      +------- released by a turn <--------+---- pump <------------+
 //! ```
 
+mod bodies;
+mod notes;
+
 use std::future::Future;
 use std::mem;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 use stanchion_engine::command::{Command, Reply};
-use stanchion_engine::ids::{ContentAddress, QueueId};
-use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Position, Record, ShardId};
-use stanchion_shard::{Input, Output, ReadId, Shard, Ticket};
+use stanchion_engine::ids::QueueId;
+use stanchion_journal::{Epoch, Journal, Position, Record, ShardId};
+use stanchion_shard::{Input, Output, Shard, Ticket};
 use stanchion_types::{Error, QueueArn, Timestamp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::entropy::EntropyPool;
 use crate::failure::Failure;
+
+use bodies::address;
+pub(crate) use notes::Notes;
 
 /// One shard with its journal, and everyone who waits for it.
 pub(crate) struct Driver {
@@ -71,37 +76,6 @@ struct Waiter {
 
 /// Replies that leave once the lock is free.
 type Released = Vec<(Waiter, Reply)>;
-
-/// What other threads leave for the pump.
-#[derive(Default)]
-pub(crate) struct Notes {
-    wake: Notify,
-    inbox: Mutex<Inbox>,
-}
-
-#[derive(Default)]
-struct Inbox {
-    durable: u64,
-    loaded: Vec<(ReadId, Option<Bytes>)>,
-    fault: Option<Fault>,
-}
-
-impl Notes {
-    fn leave(&self, write: impl FnOnce(&mut Inbox)) {
-        write(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
-        self.wake.notify_one();
-    }
-}
-
-impl Listener for Notes {
-    fn durable(&self, position: Position) {
-        self.leave(|inbox| inbox.durable = inbox.durable.max(position.0));
-    }
-
-    fn failed(&self, fault: Fault) {
-        self.leave(|inbox| inbox.fault = Some(fault));
-    }
-}
 
 /// What a driver starts from: a shard that has replayed its journal.
 pub(crate) struct Start {
@@ -279,51 +253,6 @@ impl Driver {
         }
     }
 
-    /// Reads a page; what comes of it goes to the pump.
-    fn load(&self, read: ReadId, content: ContentAddress) {
-        let notes = self.notes.clone();
-        let done = move |result: Result<Vec<Bytes>, Fault>| {
-            let bytes = match result {
-                Ok(mut pieces) => pieces.pop(),
-                Err(fault) => {
-                    Failure::report("read a page of messages", fault);
-                    None
-                }
-            };
-            notes.leave(|inbox| inbox.loaded.push((read, bytes)));
-        };
-        self.journal.fetch(self.id, vec![address(content)], Box::new(done));
-    }
-
-    /// Reads contents, from memory where they are there, in the order asked for.
-    pub(crate) async fn contents(&self, wanted: &[ContentAddress]) -> Result<Vec<Bytes>, Failure> {
-        let mut contents = Vec::with_capacity(wanted.len());
-        let mut missing = Vec::new();
-        for (index, &content) in wanted.iter().enumerate() {
-            let cached = self.journal.cached(self.id, address(content));
-            if cached.is_none() {
-                missing.push((index, address(content)));
-            }
-            contents.push(cached.unwrap_or_default());
-        }
-        if missing.is_empty() {
-            return Ok(contents);
-        }
-        let (sender, done) = oneshot::channel();
-        let addresses = missing.iter().map(|&(_, address)| address).collect();
-        self.journal.fetch(self.id, addresses, Box::new(move |result| _ = sender.send(result)));
-        let fetched = match done.await {
-            Ok(Ok(fetched)) if fetched.len() == missing.len() => fetched,
-            Ok(Ok(_)) => return Err(Failure::report("read message contents", "the journal left some out")),
-            Ok(Err(fault)) => return Err(Failure::report("read message contents", fault)),
-            Err(_) => return Err(Failure::report("read message contents", "the journal gave no answer")),
-        };
-        for ((index, _), bytes) in missing.into_iter().zip(fetched) {
-            contents[index] = bytes;
-        }
-        Ok(contents)
-    }
-
     /// Runs the shard's own task until the journal fails.
     pub(crate) async fn pump(self: Arc<Self>) {
         let _watch = Watch(&self);
@@ -333,7 +262,7 @@ impl Driver {
                 () = self.notes.wake.notified() => {}
                 () = sleep => {}
             }
-            let inbox = mem::take(&mut *self.notes.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+            let inbox = self.notes.take();
             if let Some(fault) = inbox.fault {
                 self.fail(Failure::report("journal", fault));
                 return;
@@ -475,8 +404,4 @@ fn release(released: Released) {
         // A caller that left meanwhile needs no answer.
         let _ = waiter.answer.send(Ok(reply));
     }
-}
-
-fn address(content: ContentAddress) -> Address {
-    Address { position: Position(content.position), offset: content.offset, length: content.length }
 }

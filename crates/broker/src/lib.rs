@@ -21,10 +21,12 @@ mod entropy;
 mod failure;
 mod handles;
 mod policy;
+mod restore;
 mod secret;
 mod snapshots;
 
-pub use broker::{Broker, OpenError, Options, Restored, restore};
+pub use broker::{Broker, Options};
 pub use caller::Caller;
 pub use failure::Failure;
+pub use restore::{OpenError, Restored, restore};
 pub use secret::Secret;

@@ -1,0 +1,86 @@
+//! Receiving messages.
+
+use bytes::Bytes;
+use stanchion_engine::command::{Command, Delivery, Receive, Reply};
+use stanchion_engine::ids::ContentAddress;
+use stanchion_types::Error;
+use stanchion_types::message::SystemAttribute;
+use stanchion_types::request::ReceiveMessage;
+use stanchion_types::response::{ReceivedMessage, Response};
+
+use super::{Target, unexpected};
+use crate::broker::Broker;
+use crate::content::{self, Content};
+use crate::digests;
+use crate::failure::Failure;
+use crate::handles::Handle;
+
+impl Broker {
+    pub(super) async fn receive_message(&self, queue: Target, request: ReceiveMessage) -> Result<Response, Error> {
+        // Standard queues ignore the attempt id, however it looks; the service does not complain.
+        let attempt = request.attempt_id.clone().filter(|_| queue.arn.name.is_fifo()).transpose()?;
+        let command = Command::Receive(Receive {
+            queue: queue.id,
+            max_messages: request.max_messages as usize,
+            visibility_seconds: request.visibility_seconds,
+            wait_seconds: request.wait_seconds,
+            attempt: attempt.as_deref().map(digests::id_hash),
+        });
+        let deliveries = match queue.driver.receive(command).await? {
+            Reply::Received(deliveries) => deliveries,
+            reply => return Err(unexpected(&reply)),
+        };
+        if deliveries.is_empty() {
+            return Ok(Response::Messages(Vec::new()));
+        }
+        let addresses: Vec<ContentAddress> = deliveries.iter().map(|delivery| delivery.content).collect();
+        let contents = queue.driver.contents(&addresses).await.map_err(|failure| failure.internal())?;
+        let messages =
+            deliveries.iter().zip(&contents).map(|(delivery, bytes)| self.message(&queue, &request, delivery, bytes));
+        Ok(Response::Messages(messages.collect::<Result<_, _>>()?))
+    }
+
+    fn message(
+        &self,
+        queue: &Target,
+        request: &ReceiveMessage,
+        delivery: &Delivery,
+        bytes: &Bytes,
+    ) -> Result<ReceivedMessage, Error> {
+        let content = content::decode(bytes).map_err(|damage| {
+            Failure::report("read a message", format_args!("{}: {damage}", delivery.id)).internal()
+        })?;
+        let handle = Handle { shard: queue.driver.id(), queue: queue.id, receipt: delivery.receipt };
+        let system_attributes = SystemAttribute::ALL
+            .into_iter()
+            .filter(|&attribute| request.system_attributes.contains(attribute))
+            .filter_map(|attribute| Some((attribute, system_attribute(attribute, delivery, &content)?)))
+            .collect();
+        let is_asked_for = |name: &str| request.message_attributes.iter().any(|filter| filter.matches(name));
+        let attributes = content.attributes.iter().copied().filter(|attribute| is_asked_for(attribute.name));
+        Ok(ReceivedMessage {
+            message_id: delivery.id,
+            receipt_handle: self.sealer.issue(&handle),
+            body: content.body.to_owned(),
+            body_md5: content.body_md5,
+            system_attributes,
+            attributes: attributes.map(content::Attribute::to_owned).collect(),
+        })
+    }
+}
+
+/// Returns a system attribute of a message, unless the message has no such thing.
+fn system_attribute(attribute: SystemAttribute, delivery: &Delivery, content: &Content) -> Option<String> {
+    Some(match attribute {
+        SystemAttribute::SenderId => content.sender_id.to_owned(),
+        SystemAttribute::SentTimestamp => delivery.sent_at.millis().to_string(),
+        SystemAttribute::ApproximateReceiveCount => delivery.receipt.receive_count.to_string(),
+        SystemAttribute::ApproximateFirstReceiveTimestamp => delivery.first_received_at.millis().to_string(),
+        SystemAttribute::SequenceNumber => delivery.sequence_number?.to_string(),
+        SystemAttribute::MessageDeduplicationId if delivery.id_replaces_deduplication_id => delivery.id.to_string(),
+        SystemAttribute::MessageDeduplicationId => content.deduplication_id?.to_owned(),
+        SystemAttribute::MessageGroupId => content.group_id?.to_owned(),
+        SystemAttribute::AWSTraceHeader => content.trace_header?.to_owned(),
+        SystemAttribute::DeadLetterQueueSourceArn => delivery.dead_letter_source.as_ref()?.to_string(),
+    })
+}
