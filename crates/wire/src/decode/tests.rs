@@ -682,3 +682,12 @@ fn attribute_names_are_all_some_or_none() {
     assert_eq!(names("\"AttributeNames\":[\"QueueArn\",\"All\"]"), Ok(AttributeNames::All));
     assert_eq!(names("\"AttributeNames\":[\"X\"]"), Err("Unknown Attribute X.".to_owned()));
 }
+
+#[test]
+fn a_form_may_name_the_tags_of_a_queue_as_the_java_sdks_do() {
+    for form in ["Tag.1.Key=k&Tag.1.Value=v", "Tags.1.Key=k&Tags.1.Value=v", "Tags.Key=k&Tags.Value=v"] {
+        let envelope = form_at(&format!("Action=TagQueue&{form}")).expect("a request");
+        let Ok(Request::TagQueue(request)) = envelope.request else { panic!("{form}: {envelope:?}") };
+        assert_eq!(request.tags, [("k".to_owned(), "v".to_owned())], "{form}");
+    }
+}
