@@ -104,7 +104,8 @@ impl Driver {
                 entropy: EntropyPool::new(),
                 last_ticket: 0,
                 waiting: HashMap::new(),
-                alarm: Timestamp::NEVER,
+                // Whatever came due while the server was down is dealt with at once.
+                alarm: Timestamp::ZERO,
                 durable,
                 bytes_since_snapshot: 0,
                 failure: None,

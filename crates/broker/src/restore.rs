@@ -65,16 +65,13 @@ pub struct Restored {
 /// # Errors
 /// The journal's or the shard's own word on what is damaged.
 pub fn restore(journal: &dyn Journal, id: ShardId, options: stanchion_shard::Options) -> Result<Restored, OpenError> {
-    let mut restored = match journal.load_snapshot(id)? {
-        Some((position, bytes)) => Restored {
-            shard: Shard::restore(options, &bytes)?,
-            snapshot: position.0,
-            records: 0,
-            clock: Timestamp::ZERO,
-        },
-        None => Restored { shard: Shard::new(options), snapshot: 0, records: 0, clock: Timestamp::ZERO },
+    let (shard, snapshot) = match journal.load_snapshot(id)? {
+        Some((position, bytes)) => (Shard::restore(options, &bytes)?, position),
+        None => (Shard::new(options), Position::START),
     };
-    journal.replay(id, Position(restored.snapshot).next(), &mut |record| restored.replay(id, record))?;
+    let clock = shard.engine().clock();
+    let mut restored = Restored { shard, snapshot: snapshot.0, records: 0, clock };
+    journal.replay(id, snapshot.next(), &mut |record| restored.replay(id, record))?;
     Ok(restored)
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use stanchion_broker::Options;
 use stanchion_journal::{Journal, Memory, ShardId};
-use stanchion_types::Code;
-use stanchion_types::request::{Action, DeleteQueue, Envelope, PurgeQueue, Request};
+use stanchion_types::attributes::{AttributeChange, RedrivePolicy};
+use stanchion_types::request::{Action, DeleteQueue, Envelope, PurgeQueue, Request, StartMessageMoveTask};
+use stanchion_types::{Code, QueueArn, QueueName};
 
 use crate::harness::{LONG, World, message, receive};
 
@@ -180,4 +181,30 @@ async fn the_queue_of_an_envelope_that_names_none_is_missed() {
     let request = Ok(Request::from(receive(0)));
     let envelope = Envelope { action: Action::ReceiveMessage, queue: None, request };
     assert_eq!(world.broker.call(&world.caller, envelope).await.unwrap_err().code, Code::MissingParameter);
+}
+
+#[tokio::test]
+async fn what_time_causes_goes_on_after_a_restart_without_anybody_asking() {
+    let world = World::new();
+    world.create("dead", Vec::new()).await;
+    let arn = QueueArn::parse("arn:aws:sqs:us-east-1:000000000000:dead").unwrap();
+    let policy = RedrivePolicy { target: arn.clone(), max_receive_count: 1, text: "{}".into(), given: "{}".into() };
+    world.create("q", vec![AttributeChange::RedrivePolicy(Some(policy))]).await;
+    for _ in 0..3 {
+        world.send("dead", message("x")).await.unwrap();
+    }
+    let destination = QueueArn { name: QueueName::new("q").unwrap(), ..arn.clone() };
+    // One message a second: most are still to be moved when the crash comes.
+    let start = StartMessageMoveTask { source: arn, destination: Some(destination), rate: Some(1) };
+    world.call("q", start).await.unwrap();
+    world.broker.close().await.unwrap();
+
+    let world = world.crash();
+    let moved = async {
+        while world.journal.stats().records < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, moved).await.expect("the task goes on");
+    assert!(!world.receive("q", 0).await.unwrap().is_empty());
 }
