@@ -2,6 +2,11 @@
 //!
 //!     cargo run --release -p stanchion-shard --example turn_cost
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "only this program looks at a clock; the shard gets the time it is told"
+)]
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

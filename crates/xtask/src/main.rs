@@ -13,6 +13,7 @@ mod process;
 mod server;
 mod steps;
 mod suites;
+mod tidy;
 mod toolchain;
 
 use std::process::ExitCode;

@@ -107,12 +107,9 @@ pub(crate) fn queues(endpoint: &str) -> Result<usize, String> {
     let failed = |source: std::io::Error| format!("list queues of {endpoint}: {source}");
     let mut stream = TcpStream::connect(address).map_err(failed)?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(failed)?;
-    write!(
-        stream,
-        "GET /?Action=ListQueues&Version=2012-11-05 HTTP/1.1\r\nHost: {address}\r\n\
-         Connection: close\r\n\r\n"
-    )
-    .map_err(failed)?;
+    let query = "/?Action=ListQueues&Version=2012-11-05";
+    let request = format!("GET {query} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply).map_err(failed)?;
     if !reply.starts_with("HTTP/1.1 200") {
@@ -133,9 +130,11 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a client");
-            let mut request = [0; 1024];
-            let _ = stream.read(&mut request);
-            let _ = stream.write_all(reply.as_bytes());
+            // To the blank line: closing with anything unread would take the reply back.
+            let request = BufReader::new(&stream).lines();
+            let headers = request.map_while(Result::ok).take_while(|line| !line.is_empty()).count();
+            assert_eq!(headers, 3, "the request, its host, and that the connection ends");
+            stream.write_all(reply.as_bytes()).expect("the client listens");
         });
         format!("http://{address}")
     }

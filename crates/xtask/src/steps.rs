@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
-use crate::{clients, dependencies, process, toolchain};
+use crate::{clients, dependencies, process, tidy, toolchain};
 
 /// How long one step may take.
 const BOUND: Duration = Duration::from_secs(2400);
@@ -27,6 +27,7 @@ enum Job {
 #[rustfmt::skip] // one line each
 const STEPS: &[Step] = &[
     step("fmt", "formatting", Job::Cargo(&["fmt", "--all", "--check"])),
+    step("tidy", "walls between crates, stray words, long files, files named in documents", Job::Code(tidy::check)),
     step("clippy", "lints, warnings denied", Job::Cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
     step("dependencies", "licences, sources and known vulnerabilities of dependencies", Job::Code(dependencies::check)),
     step("test", "unit and integration tests", Job::Cargo(&["test", "--workspace", "--quiet"])),

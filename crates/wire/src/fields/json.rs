@@ -88,7 +88,7 @@ pub(crate) fn without_unpaired_surrogates(body: &[u8]) -> Option<Vec<u8>> {
     repaired
 }
 
-/// Reads the escape `\uXXXX` at the beginning of a text.
+/// Reads the escape at the beginning of a text: `\u` and four hexadecimal digits.
 fn utf16_escape(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)? as u16))
