@@ -75,8 +75,8 @@ impl Tasks {
     }
 
     /// Lists the tasks of a source, newest first.
-    pub(crate) fn of_source(&self, source: &QueueArn) -> Vec<(TaskId, &Task)> {
-        let mut tasks: Vec<_> = self.iter().filter(|(_, task)| task.source_arn == *source).collect();
+    pub(crate) fn of_source(&self, source: QueueId) -> Vec<(TaskId, &Task)> {
+        let mut tasks: Vec<_> = self.iter().filter(|(_, task)| task.source == source).collect();
         tasks.sort_by_key(|(_, task)| std::cmp::Reverse(task.number));
         tasks
     }
@@ -128,7 +128,7 @@ impl Tasks {
         };
         self.restore(id, task);
         let old: Vec<TaskId> =
-            self.of_source(source_arn).iter().skip(limits::MOVE_TASKS_LISTED_MAX as usize).map(|(id, _)| *id).collect();
+            self.of_source(source).iter().skip(limits::MOVE_TASKS_LISTED_MAX as usize).map(|(id, _)| *id).collect();
         for id in old {
             self.all.remove(&id);
         }

@@ -321,6 +321,30 @@ impl AttributeChange {
             AttributeChange::FifoThroughputLimit(_) => AttributeName::FifoThroughputLimit,
         }
     }
+
+    /// Tells whether a queue has this value already; documents are compared by meaning.
+    pub fn agrees_with(&self, attributes: &QueueAttributes) -> bool {
+        let fifo = |agrees: &dyn Fn(&FifoAttributes) -> bool| attributes.fifo.as_ref().is_some_and(agrees);
+        match self {
+            AttributeChange::DelaySeconds(seconds) => attributes.delay_seconds == *seconds,
+            AttributeChange::MaximumMessageSize(bytes) => attributes.message_bytes_max == *bytes,
+            AttributeChange::MessageRetentionPeriod(seconds) => attributes.retention_seconds == *seconds,
+            AttributeChange::ReceiveMessageWaitTimeSeconds(seconds) => attributes.wait_seconds == *seconds,
+            AttributeChange::VisibilityTimeout(seconds) => attributes.visibility_seconds == *seconds,
+            AttributeChange::Policy(policy) => attributes.policy == *policy,
+            AttributeChange::RedrivePolicy(policy) => attributes.redrive_policy == *policy,
+            AttributeChange::RedriveAllowPolicy(policy) => attributes.redrive_allow_policy == *policy,
+            AttributeChange::KmsMasterKeyId(key) => attributes.kms_key == *key,
+            AttributeChange::KmsDataKeyReusePeriodSeconds(seconds) => attributes.kms_reuse_seconds == *seconds,
+            AttributeChange::SqsManagedSseEnabled(enabled) => attributes.managed_encryption == *enabled,
+            AttributeChange::FifoQueue(is_fifo) => attributes.fifo.is_some() && *is_fifo,
+            AttributeChange::ContentBasedDeduplication(enabled) => {
+                fifo(&|fifo| fifo.content_based_deduplication == *enabled)
+            }
+            AttributeChange::DeduplicationScope(scope) => fifo(&|fifo| fifo.deduplication_scope == *scope),
+            AttributeChange::FifoThroughputLimit(limit) => fifo(&|fifo| fifo.throughput_limit == *limit),
+        }
+    }
 }
 
 /// The three counters of a queue; every message is in exactly one.

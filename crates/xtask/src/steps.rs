@@ -30,7 +30,7 @@ const STEPS: &[Step] = &[
     step("tidy", "walls between crates, stray words, long files, files named in documents", Job::Code(tidy::check)),
     step("clippy", "lints, warnings denied", Job::Cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
     step("dependencies", "licences, sources and known vulnerabilities of dependencies", Job::Code(dependencies::check)),
-    step("test", "unit and integration tests", Job::Cargo(&["test", "--workspace", "--quiet"])),
+    step("test", "unit and integration tests", Job::Cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])),
     step(CLIENTS, "unmodified client libraries against the binary", Job::Code(clients::run_all)),
 ];
 

@@ -83,8 +83,8 @@ impl Engine {
     }
 
     pub(crate) fn list_move_tasks(&self, source: &QueueArn, limit: usize) -> Result<Decision, Error> {
-        self.find(source).ok_or_else(|| missing("SourceArn"))?;
-        let tasks = self.tasks.of_source(source).into_iter().take(limit);
+        let queue = self.find(source).ok_or_else(|| missing("SourceArn"))?;
+        let tasks = self.tasks.of_source(queue.id).into_iter().take(limit);
         Ok(Decision::answer(Reply::Tasks(tasks.map(|(id, task)| (id, task.describe())).collect())))
     }
 

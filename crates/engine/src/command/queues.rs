@@ -23,14 +23,15 @@ impl Engine {
     ) -> Decided {
         if let Some(queue) = self.find(arn) {
             // Only what was given is compared, each by meaning; tags are not.
-            for change in changes {
-                let changed = self.changed_attributes(arn, &queue.attributes, std::slice::from_ref(change))?;
-                if changed != queue.attributes {
-                    let name = change.name().name();
-                    let message =
-                        format!("A queue already exists with the same name and a different value for attribute {name}");
-                    return Err(Error::new(Code::QueueNameExists, message));
+            let differs = |change: &&AttributeChange| !change.agrees_with(&queue.attributes);
+            if let Some(change) = changes.iter().find(differs) {
+                if change.name().is_fifo_only() && !queue.is_fifo() {
+                    self.changed_attributes(arn, &queue.attributes, std::slice::from_ref(change))?;
                 }
+                let name = change.name().name();
+                let message =
+                    format!("A queue already exists with the same name and a different value for attribute {name}");
+                return Err(Error::new(Code::QueueNameExists, message));
             }
             return Ok(Decision::answer(Reply::Queue(queue.id)));
         }

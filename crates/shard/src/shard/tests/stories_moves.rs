@@ -230,3 +230,18 @@ fn a_dead_letter_older_than_its_new_queue_keeps_is_never_handed_out() {
         ",
     );
 }
+
+#[test]
+fn a_queue_that_is_made_anew_has_no_tasks_of_its_predecessor() {
+    check(
+        "
+        0s  create d
+        0s  create q dlq=d/1
+        0s  move d
+        0s  tasks d => COMPLETED 0/0
+        0s  drop d
+        60s create d
+        60s tasks d =>
+        ",
+    );
+}

@@ -104,3 +104,16 @@ fn a_key_ends_managed_encryption_and_the_other_way_round() {
         ",
     );
 }
+
+#[test]
+fn creating_a_queue_again_asks_for_nothing_that_it_has() {
+    check(
+        "
+        0s create d
+        0s create q dlq=d/3
+        0s drop d
+        0s create q dlq=d/3
+        0s create q dlq=d/4 => QueueNameExists
+        ",
+    );
+}
