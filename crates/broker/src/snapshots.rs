@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use stanchion_journal::Position;
-use stanchion_shard::Shard;
 
 use crate::driver::Driver;
 use crate::failure::Failure;
@@ -22,7 +21,9 @@ pub(crate) async fn run(driver: Arc<Driver>) {
 /// know more than the journal it belongs to. A snapshot that cannot be saved is logged and tried again when the next
 /// is due; nothing is lost by that.
 pub(crate) async fn take(driver: &Arc<Driver>) {
-    let (position, bytes) = driver.with_shard(Shard::snapshot);
+    // What a message needs is asked at the same moment. A later answer could rest on a deletion that is not durable:
+    // a crash would bring back messages whose contents have been trimmed.
+    let ((position, bytes), low_water) = driver.with_shard(|shard| (shard.snapshot(), shard.low_water()));
     if driver.wait_durable(position).await.is_err() {
         return;
     }
@@ -34,8 +35,8 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
         Ok(Err(fault)) => return drop(Failure::report("save a snapshot", fault)),
         Err(panic) => return drop(Failure::report("save a snapshot", panic)),
     }
-    // Contents that the snapshot speaks of may lie before it; the shard knows the oldest that is still needed.
-    let low_water = driver.with_shard(Shard::low_water).min(position + 1);
+    // Contents that the snapshot speaks of may lie before it.
+    let low_water = low_water.min(position + 1);
     tracing::info!(shard = id.0, position, bytes = size, low_water, "saved a snapshot");
     let journal = driver.journal().clone();
     let trimmed = tokio::task::spawn_blocking(move || journal.trim(id, Position(low_water))).await;

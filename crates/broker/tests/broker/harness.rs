@@ -1,7 +1,7 @@
 //! A broker to call, with requests in few words.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,7 +39,7 @@ impl World {
     }
 
     fn start(memory: Memory, secret: Secret, options: Options) -> Self {
-        let journal = Arc::new(Flawed { memory, unreadable: AtomicBool::new(false) });
+        let journal = Arc::new(Flawed { memory, unreadable: AtomicBool::new(false), trims: AtomicU64::new(0) });
         let broker = Arc::new(Broker::open(journal.clone(), &secret, options.clone()).unwrap());
         let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
         World { journal, broker, caller, secret, options }
@@ -136,12 +136,18 @@ pub(crate) fn text_attribute(name: &str, value: &str) -> MessageAttribute {
 pub(crate) struct Flawed {
     pub(crate) memory: Memory,
     unreadable: AtomicBool,
+    trims: AtomicU64,
 }
 
 impl Flawed {
     /// Lets every read of contents fail from now on, or succeed again.
     pub(crate) fn set_unreadable(&self, unreadable: bool) {
         self.unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    /// Returns how often it was trimmed.
+    pub(crate) fn trims(&self) -> u64 {
+        self.trims.load(Ordering::SeqCst)
     }
 
     fn is_unreadable(&self) -> bool {
@@ -184,7 +190,9 @@ impl Journal for Flawed {
     }
 
     fn trim(&self, shard: ShardId, below: Position) -> Result<(), Fault> {
-        self.memory.trim(shard, below)
+        let trimmed = self.memory.trim(shard, below);
+        self.trims.fetch_add(1, Ordering::SeqCst);
+        trimmed
     }
 
     fn save_snapshot(&self, shard: ShardId, at: Position, bytes: Bytes) -> Result<(), Fault> {

@@ -176,6 +176,36 @@ async fn a_snapshot_is_taken_when_the_journal_has_grown() {
 }
 
 #[tokio::test]
+async fn a_purge_that_a_crash_undoes_has_cost_no_contents() {
+    let world = by_hand(Options { snapshot_bytes: 4000, ..Options::default() }).await;
+    let bodies = ["x".repeat(100), "y".repeat(5000)];
+    for body in &bodies {
+        let mut send = pin!(world.send("q", message(body)));
+        assert!(is_pending(send.as_mut()));
+    }
+    // The snapshot is taken, and saved when all that it includes is durable: the purge comes after it.
+    settle().await;
+    {
+        let mut purge = pin!(world.call("q", PurgeQueue));
+        assert!(is_pending(purge.as_mut()));
+        assert!(world.journal.memory.sync_next() && world.journal.memory.sync_next());
+        let trimmed = async {
+            while world.journal.trims() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(LONG, trimmed).await.expect("a snapshot in time");
+        assert!(is_pending(purge.as_mut()), "the purge is not durable yet");
+    }
+    let world = world.crash();
+    let mut receive = pin!(world.receive("q", 0));
+    assert!(is_pending(receive.as_mut()));
+    world.journal.memory.sync_all();
+    let received = receive.await.unwrap();
+    assert!(received.iter().map(|message| &message.body).eq(&bodies), "{received:?}");
+}
+
+#[tokio::test]
 async fn the_queue_of_an_envelope_that_names_none_is_missed() {
     let world = World::new();
     let request = Ok(Request::from(receive(0)));
