@@ -162,7 +162,7 @@ impl Driver {
             Ok(Ok(Reply::Refused(error))) => Err(error),
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(failure)) => Err(failure.internal()),
-            Err(_) => Err(self.failure_or_unknown().internal()),
+            Err(_) => Err(self.failure_or("a reply was lost").internal()),
         }
     }
 
@@ -201,6 +201,7 @@ impl Driver {
         mut guard: MutexGuard<'_, Core>,
         inputs: impl FnOnce(&mut Core, Timestamp) -> I,
     ) -> Released {
+        let _wake = WakeOnPanic(&self.notes);
         let core = &mut *guard;
         let mut released = Vec::new();
         if core.failure.is_some() {
@@ -366,21 +367,32 @@ impl Driver {
         })
     }
 
-    fn failure_or_unknown(&self) -> Failure {
+    fn failure_or(&self, reason: &str) -> Failure {
         let failure = self.lock().failure.clone();
-        failure.unwrap_or_else(|| Failure::report("shard", "a reply was lost"))
+        failure.unwrap_or_else(|| Failure::report("shard", reason))
     }
 }
 
 type Answer = oneshot::Receiver<Result<Reply, Failure>>;
 
-/// Announces the failure of a pump that panics: nobody else may come by for a while to find the lock poisoned.
+/// Wakes the pump if a caller panics in its turn: nobody else may come by for a while to find the lock poisoned.
+struct WakeOnPanic<'a>(&'a Notes);
+
+impl Drop for WakeOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.wake.notify_one();
+        }
+    }
+}
+
+/// Announces the failure of a pump that panics: without it nothing becomes durable any more.
 struct Watch<'a>(&'a Driver);
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            drop(self.0.lock());
+            self.0.fail(self.0.failure_or("its task has panicked"));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A journal that fails, and contents that cannot be read.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use stanchion_broker::Options;
@@ -50,6 +51,27 @@ async fn when_an_append_fails_a_long_poll_is_told_as_well() {
     world.journal.memory.fail_next_append(broken());
     assert_eq!(world.send("other", message("lost")).await.unwrap_err().code, Code::InternalFailure);
     assert_eq!(poll.await.unwrap_err().code, Code::InternalFailure);
+}
+
+#[tokio::test]
+async fn when_a_promise_of_ours_breaks_those_who_wait_are_told_at_once() {
+    let world = Arc::new(World::new());
+    world.create("q", Vec::new()).await;
+    world.create("other", Vec::new()).await;
+    let mut poll = pin!(world.receive("q", 20));
+    let pending = poll.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(pending, Poll::Pending));
+    let failed = world.broker.failed();
+
+    world.journal.panic_at_appends();
+    let caller = Arc::clone(&world);
+    let lost = tokio::spawn(async move { caller.send("other", message("lost")).await.map(|_| ()) });
+    assert!(lost.await.unwrap_err().is_panic());
+    // Nobody else comes by: the shard's own task finds it out, long before the poll is over.
+    let told = tokio::time::timeout(LONG / 4, poll).await.expect("an answer at once");
+    assert_eq!(told.unwrap_err().code, Code::InternalFailure);
+    tokio::time::timeout(LONG, failed).await.expect("the failure is announced");
+    assert!(!world.broker.is_serving());
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ impl World {
     }
 
     fn start(memory: Memory, secret: Secret, options: Options) -> Self {
-        let journal = Arc::new(Flawed { memory, unreadable: AtomicBool::new(false), trims: AtomicU64::new(0) });
+        let journal = Arc::new(Flawed { memory, unreadable: false.into(), panics: false.into(), trims: 0.into() });
         let broker = Arc::new(Broker::open(journal.clone(), &secret, options.clone()).unwrap());
         let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
         World { journal, broker, caller, secret, options }
@@ -132,10 +132,11 @@ pub(crate) fn text_attribute(name: &str, value: &str) -> MessageAttribute {
     MessageAttribute { name: name.into(), data_type: "String".into(), value }
 }
 
-/// A journal in memory whose contents can be made unreadable.
+/// A journal in memory whose contents can be made unreadable, and which can be made to panic.
 pub(crate) struct Flawed {
     pub(crate) memory: Memory,
     unreadable: AtomicBool,
+    panics: AtomicBool,
     trims: AtomicU64,
 }
 
@@ -143,6 +144,11 @@ impl Flawed {
     /// Lets every read of contents fail from now on, or succeed again.
     pub(crate) fn set_unreadable(&self, unreadable: bool) {
         self.unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    /// Lets every append panic from now on.
+    pub(crate) fn panic_at_appends(&self) {
+        self.panics.store(true, Ordering::SeqCst);
     }
 
     /// Returns how often it was trimmed.
@@ -161,6 +167,7 @@ impl Journal for Flawed {
     }
 
     fn append(&self, epoch: Epoch, record: Record) -> Result<(), Fault> {
+        assert!(!self.panics.load(Ordering::SeqCst), "a test broke it");
         self.memory.append(epoch, record)
     }
 
