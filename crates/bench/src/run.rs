@@ -29,12 +29,23 @@ const BACKLOG: u64 = 100_000;
 ///
 /// # Errors
 ///
-/// An option that cannot be used; an endpoint that cannot be reached or
-/// refuses to create the queues; a `--server-pid` without figures; a report
-/// that cannot be written.
+/// Those of [`measure`]; a report that cannot be written.
 pub async fn run(options: Options) -> Result<Report, Error> {
-    options.check()?;
     let json = options.json.clone();
+    let report = measure(options).await?;
+    publish(&report, json.as_ref()).map_err(Error::Output)?;
+    Ok(report)
+}
+
+/// This function makes the run that `options` describe, as [`run`] does, and
+/// keeps its report to itself.
+///
+/// # Errors
+///
+/// An option that cannot be used; an endpoint that cannot be reached or
+/// refuses to create the queues; a `--server-pid` without figures.
+pub async fn measure(options: Options) -> Result<Report, Error> {
+    options.check()?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     // The generator waits on threads of its own; this runtime only listens for
@@ -53,9 +64,7 @@ pub async fn run(options: Options) -> Result<Report, Error> {
             }
         }
     };
-    let report = driven.map_err(|error| Error::Thread(format!("the run panicked: {error}")))??;
-    publish(&report, json.as_ref()).map_err(Error::Output)?;
-    Ok(report)
+    driven.map_err(|error| Error::Thread(format!("the run panicked: {error}")))?
 }
 
 fn publish(report: &Report, json: Option<&JsonTarget>) -> std::io::Result<()> {
