@@ -132,11 +132,6 @@ impl Queue {
         }
     }
 
-    /// Returns how many messages are in memory.
-    pub fn messages_in_memory(&self) -> usize {
-        self.messages.len()
-    }
-
     /// Adds a message that is new here, visible unless its state says that it is delayed.
     pub(crate) fn add(&mut self, key: MessageKey, message: Message) {
         self.by_age.insert((message.sent_at, key));

@@ -1,8 +1,7 @@
-//! The digests that clients compare with their own, and the id that content-based deduplication derives.
+//! The digests that clients compare with their own.
 
 use data_encoding::HEXLOWER;
 use md5::{Digest as _, Md5 as Md5Hasher};
-use sha2::Sha256;
 use stanchion_types::message::{AttributeValue, Md5, MessageAttribute};
 
 /// Transport type of text in the digest of attributes.
@@ -45,11 +44,6 @@ fn update(hasher: &mut Md5Hasher, part: &[u8]) {
 /// Returns an MD5 as clients read it: 32 lower-case hexadecimal digits.
 pub fn md5_text(digest: &Md5) -> String {
     HEXLOWER.encode(&digest.0)
-}
-
-/// Returns the deduplication id that a FIFO queue derives from a body: its SHA-256 in lower-case hexadecimal.
-pub fn sha256_of_body(body: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(body.as_bytes()))
 }
 
 #[cfg(test)]

@@ -74,11 +74,6 @@ impl Lanes {
         self.in_flight
     }
 
-    /// Tells whether any message can be served now.
-    pub fn is_open(&self) -> bool {
-        !self.open.is_empty() || self.noisy.iter().any(|lane| !self.lanes[lane].ready.is_empty())
-    }
-
     /// Adds a ready message.
     pub fn insert(&mut self, lane: LaneKey, order: u64, key: MessageKey) {
         let before = self.lanes.entry(lane).or_default().ready.insert(order, key);

@@ -50,8 +50,3 @@ fn an_attribute_digest_takes_labels_multibyte_text_and_raw_bytes() {
 fn no_attributes_have_no_digest() {
     assert_eq!(md5_of_attributes([]), None);
 }
-
-#[test]
-fn the_content_id_is_the_sha_256_of_the_body() {
-    assert_eq!(sha256_of_body("hello"), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
-}
