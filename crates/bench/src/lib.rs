@@ -36,4 +36,4 @@ mod workload;
 pub use error::Error;
 pub use options::{JsonTarget, Options, Protocol, WorkloadKind};
 pub use report::{Latency, Report, Row, Section, Verification};
-pub use run::{measure, run};
+pub use run::{conduct, run};

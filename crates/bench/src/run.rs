@@ -29,10 +29,10 @@ const BACKLOG: u64 = 100_000;
 ///
 /// # Errors
 ///
-/// Those of [`measure`]; a report that cannot be written.
+/// Those of [`conduct`]; a report that cannot be written.
 pub async fn run(options: Options) -> Result<Report, Error> {
     let json = options.json.clone();
-    let report = measure(options).await?;
+    let report = conduct(options).await?;
     publish(&report, json.as_ref()).map_err(Error::Output)?;
     Ok(report)
 }
@@ -44,7 +44,7 @@ pub async fn run(options: Options) -> Result<Report, Error> {
 ///
 /// An option that cannot be used; an endpoint that cannot be reached or
 /// refuses to create the queues; a `--server-pid` without figures.
-pub async fn measure(options: Options) -> Result<Report, Error> {
+pub async fn conduct(options: Options) -> Result<Report, Error> {
     options.check()?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();

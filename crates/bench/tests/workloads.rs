@@ -5,7 +5,7 @@ mod fake;
 
 use clap::Parser;
 use fake::{Fake, Fault};
-use stanchion_bench::{Options, Report, Section, measure};
+use stanchion_bench::{Options, Report, Section, conduct};
 use std::time::Duration;
 
 #[derive(clap::Parser)]
@@ -22,7 +22,7 @@ fn options(fake: &Fake, arguments: &str) -> Options {
 /// Runs a workload against a new server. No run of these takes a minute.
 async fn report(fault: Option<Fault>, arguments: &str) -> Report {
     let fake = Fake::start(fault).await;
-    let run = measure(options(&fake, arguments));
+    let run = conduct(options(&fake, arguments));
     let report = tokio::time::timeout(Duration::from_secs(60), run).await.expect("an end").expect("a report");
     assert_eq!(fake.service.queues().0, Vec::<String>::new(), "queues are left behind");
     report
@@ -161,14 +161,14 @@ async fn an_endpoint_where_nobody_listens_is_an_error_that_names_it() {
     let nobody = listener.local_addr().expect("address");
     drop(listener);
     options.endpoint = format!("http://{nobody}");
-    let error = measure(options).await.expect_err("nobody listens there");
+    let error = conduct(options).await.expect_err("nobody listens there");
     assert!(error.to_string().contains(&nobody.to_string()), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kept_queues_stay_with_their_messages() {
     let fake = Fake::start(None).await;
-    measure(options(&fake, "send -n 10 -c 1 --keep --queue-prefix mine --fifo")).await.expect("a report");
+    conduct(options(&fake, "send -n 10 -c 1 --keep --queue-prefix mine --fifo")).await.expect("a report");
     assert_eq!(fake.service.queues(), (vec!["mine-0.fifo".to_owned()], 0));
     assert_eq!(fake.service.waiting(), 10);
 }
@@ -201,7 +201,7 @@ async fn options_that_cannot_be_used_are_refused_by_name() {
         ("--endpoint https://x", "--endpoint"),
         ("--server-pid 4294967295 -n 1", "--server-pid"),
     ] {
-        let error = measure(options_of(&fake, arguments)).await.expect_err(arguments);
+        let error = conduct(options_of(&fake, arguments)).await.expect_err(arguments);
         assert!(error.to_string().contains(name), "{arguments}: {error}");
     }
 }
