@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use stanchion_types::attributes::Document;
 use stanchion_types::limits::{POLICY_BYTES_MAX, POLICY_PRINCIPALS_MAX, POLICY_STATEMENTS_MAX};
 use stanchion_types::request::AddPermission;
-use stanchion_types::{Code, Error, QueueArn};
+use stanchion_types::{Error, QueueArn};
 
 /// Returns the policy with one more statement.
 ///
@@ -93,10 +93,7 @@ fn count_principals(statement: &Value) -> usize {
 }
 
 fn check_quota(what: &str, count: usize, max: usize) -> Result<(), Error> {
-    if count <= max {
-        return Ok(());
-    }
-    Err(Error::new(Code::OverLimit, format!("{count} {what} were found, maximum allowed is {max}.")))
+    if count <= max { Ok(()) } else { Err(Error::policy_over_quota(what, count, max)) }
 }
 
 /// Returns the document as it is stored: compact text to return, and the form with sorted keys that is compared.
@@ -118,7 +115,7 @@ fn sorted(value: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use stanchion_types::AccountId;
+    use stanchion_types::{AccountId, Code};
 
     use super::*;
 

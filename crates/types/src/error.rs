@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::attributes::AttributeName;
+
 /// What kind of refusal it is: the errors of the service model, then those of the framework in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are the service's own")]
@@ -91,6 +93,23 @@ impl Error {
     /// Refuses an attribute name that does not exist, or not for this kind of queue or this action.
     pub fn unknown_attribute(name: &str) -> Self {
         Error::new(Code::InvalidAttributeName, format!("Unknown Attribute {name}."))
+    }
+
+    /// Refuses an attribute that only FIFO queues have, on another queue. The service has other words for the two that
+    /// came last than for the rest.
+    pub fn fifo_only_attribute(name: AttributeName) -> Self {
+        match name {
+            AttributeName::DeduplicationScope | AttributeName::FifoThroughputLimit => Error::new(
+                Code::InvalidAttributeName,
+                format!("You can specify the {} only when FifoQueue is set to true.", name.name()),
+            ),
+            _ => Error::unknown_attribute(name.name()),
+        }
+    }
+
+    /// Refuses a policy document that breaks a quota; the service lists `OverLimit` among the errors without saying when.
+    pub fn policy_over_quota(what: &str, found: usize, maximum: usize) -> Self {
+        Error::new(Code::OverLimit, format!("{found} {what} were found, maximum allowed is {maximum}."))
     }
 
     /// Refuses the value of a queue attribute.

@@ -97,7 +97,8 @@ pub fn parse_all(pairs: &[(&str, &str)]) -> Result<Vec<AttributeChange>, Error> 
 /// exists only as `true`. `InvalidAttributeValue` for a limit for each message group without the scope it needs.
 pub fn check_new_queue(fifo: bool, changes: &[AttributeChange]) -> Result<(), Error> {
     if !fifo {
-        return changes.iter().try_for_each(|change| refuse_fifo_only(change.name()));
+        let stranger = changes.iter().map(AttributeChange::name).find(|name| name.is_fifo_only());
+        return stranger.map_or(Ok(()), |name| Err(Error::fifo_only_attribute(name)));
     }
     let scope = AttributeChange::DeduplicationScope(DeduplicationScope::MessageGroup);
     let limit = AttributeChange::FifoThroughputLimit(ThroughputLimit::PerMessageGroupId);
@@ -105,17 +106,6 @@ pub fn check_new_queue(fifo: bool, changes: &[AttributeChange]) -> Result<(), Er
         return Err(choices::limit_without_scope());
     }
     Ok(())
-}
-
-fn refuse_fifo_only(name: AttributeName) -> Result<(), Error> {
-    match name {
-        AttributeName::DeduplicationScope | AttributeName::FifoThroughputLimit => Err(Error::new(
-            Code::InvalidAttributeName,
-            format!("You can specify the {} only when FifoQueue is set to true.", name.name()),
-        )),
-        name if name.is_fifo_only() => Err(Error::unknown_attribute(name.name())),
-        _ => Ok(()),
-    }
 }
 
 /// Writes the attributes that can be set, in the order of the service model; those that are not set are left out.

@@ -39,11 +39,6 @@ pub fn out_of_range(value: i32, name: &str, low: u32, high: u32) -> Error {
 /// `AttributeNames`, which SDKs type with the names of queue attributes, such names are ignored.
 pub const REFUSES_UNKNOWN_SYSTEM_ATTRIBUTES: bool = true;
 
-/// Text for a policy document that breaks a quota; the service lists `OverLimit` among the errors without saying when.
-pub fn policy_over_quota(what: &str, found: usize, maximum: usize) -> Error {
-    Error::new(Code::OverLimit, format!("{found} {what} were found, maximum allowed is {maximum}."))
-}
-
 /// Returns the `Code` of a failed batch entry: the one of the Query protocol, in both. A breakage is `InternalError`
 /// there, the word that marks entries worth sending again.
 pub fn batch_code(code: Code) -> &'static str {

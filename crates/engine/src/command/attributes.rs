@@ -93,12 +93,8 @@ fn change_fifo(fifo: Option<&mut FifoAttributes>, change: &AttributeChange) -> R
     let name = change.name();
     let Some(fifo) = fifo else {
         return Err(match name {
-            AttributeName::DeduplicationScope | AttributeName::FifoThroughputLimit => {
-                let message = format!("You can specify the {} only when FifoQueue is set to true.", name.name());
-                Error::new(Code::InvalidAttributeName, message)
-            }
             AttributeName::FifoQueue if *change == AttributeChange::FifoQueue(true) => type_is_fixed(),
-            _ => Error::unknown_attribute(name.name()),
+            _ => Error::fifo_only_attribute(name),
         });
     };
     match change {

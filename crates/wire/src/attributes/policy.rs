@@ -7,8 +7,6 @@ use stanchion_types::limits::{
     PERMISSION_ACTIONS_MAX, POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX, POLICY_PRINCIPALS_MAX, POLICY_STATEMENTS_MAX,
 };
 
-use crate::choices;
-
 /// Reads a policy document.
 ///
 /// # Errors
@@ -35,7 +33,7 @@ pub(super) fn parse(text: &str) -> Result<Document, Error> {
 }
 
 fn within(found: usize, maximum: usize, what: &str) -> Result<(), Error> {
-    if found > maximum { Err(choices::policy_over_quota(what, found, maximum)) } else { Ok(()) }
+    if found > maximum { Err(Error::policy_over_quota(what, found, maximum)) } else { Ok(()) }
 }
 
 /// Returns the statements of a document of a known version: a list of them, or a single one.
