@@ -2,6 +2,16 @@
 
 use stanchion_journal::inspect::Damage;
 
+/// Prints a line. A reader that has seen enough and left, such as `head`, is no reason to stop, nor to fail.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout().lock(), $($words)*);
+    }};
+}
+
+pub(crate) use say;
+
 /// Returns a number with its noun in the right form.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     match number {

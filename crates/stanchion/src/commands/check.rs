@@ -7,13 +7,13 @@ use stanchion_journal::inspect::{self, Report};
 
 use crate::cli::Stop;
 use crate::settings::{Flags, Settings, stray_variables};
-use crate::words::{count, damage, size};
+use crate::words::{count, damage, say, size};
 
 /// Prints the settings in effect and checks the data directory.
 pub(crate) fn run(flags: &Flags) -> Result<(), Stop> {
     let settings = Settings::load(flags).map_err(Stop::misused)?;
     print_settings(&settings);
-    println!();
+    say!("");
     check_directory(&settings.data_dir)
 }
 
@@ -22,26 +22,26 @@ fn print_settings(settings: &Settings) {
     let texts = settings.shown.iter().map(|shown| shown.text.len()).max().unwrap_or(0);
     for shown in &settings.shown {
         let text = if shown.text.is_empty() { "-" } else { &shown.text };
-        println!("{:keys$}  {text:texts$}  ({})", shown.key, shown.source);
+        say!("{:keys$}  {text:texts$}  ({})", shown.key, shown.source);
     }
     for queue in &settings.queues {
-        println!("declares queue {}", queue.name);
+        say!("declares queue {}", queue.name);
     }
     for variable in stray_variables() {
-        println!("environment variable {variable}: is no setting");
+        say!("environment variable {variable}: is no setting");
     }
 }
 
 fn check_directory(directory: &Path) -> Result<(), Stop> {
     let shown = directory.display();
     if !directory.exists() {
-        println!("data directory {shown}: does not exist yet");
+        say!("data directory {shown}: does not exist yet");
         return Ok(());
     }
     let report = match inspect::check(directory) {
         Ok(report) => report,
         Err(Fault::Missing { file, .. }) if !directory.join("journal").exists() => {
-            println!("data directory {shown}: holds no journal yet, {} is missing", file.display());
+            say!("data directory {shown}: holds no journal yet, {} is missing", file.display());
             return Ok(());
         }
         Err(fault) => return Err(Stop::failed(format_args!("data directory {shown}: {fault}"))),
@@ -54,7 +54,7 @@ fn check_directory(directory: &Path) -> Result<(), Stop> {
 }
 
 fn print_report(directory: &Path, report: &Report) {
-    println!(
+    say!(
         "data directory {}: {}, {} of {}, {}",
         directory.display(),
         count(report.segments as usize, "segment"),
@@ -63,18 +63,18 @@ fn print_report(directory: &Path, report: &Report) {
         count(report.snapshots as usize, "snapshot"),
     );
     for (shard, last) in &report.shards {
-        println!("shard {shard}: ends at record {last}");
+        say!("shard {shard}: ends at record {last}");
     }
     if let Some(torn) = &report.torn_tail {
-        println!(
+        say!(
             "{}; these are remains of a write that was never answered, and the next start cuts them off",
             damage(torn)
         );
     }
     for found in &report.damages {
-        println!("damaged: {}", damage(found));
+        say!("damaged: {}", damage(found));
     }
     if report.damages.is_empty() {
-        println!("every byte that must be there is there");
+        say!("every byte that must be there is there");
     }
 }

@@ -11,7 +11,7 @@ use stanchion_types::Timestamp;
 
 use crate::cli::{InspectArguments, Stop, What};
 use crate::settings::Settings;
-use crate::words::{count, size};
+use crate::words::{count, say, size};
 
 /// Shows what a data directory holds.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Stop> {
@@ -41,7 +41,7 @@ fn print_journal(overview: &Overview) {
         Some((segment, offset)) => format!("closed at offset {offset} of segment {segment}"),
         None => "not closed: a server is using it, or has crashed".to_owned(),
     };
-    println!("journal {:016x}: opened {}, {end}", overview.journal, count(overview.opens as usize, "time"));
+    say!("journal {:016x}: opened {}, {end}", overview.journal, count(overview.opens as usize, "time"));
 }
 
 fn print_segments(directory: &Path, overview: &Overview) -> Result<(), Fault> {
@@ -57,10 +57,10 @@ fn print_segments(directory: &Path, overview: &Overview) -> Result<(), Fault> {
             None if records.is_empty() => "prepared",
             None => "in use",
         };
-        println!("segment {}: {state}, {} of {}", segment.number, size(end.offset), size(segment.bytes));
+        say!("segment {}: {state}, {} of {}", segment.number, size(end.offset), size(segment.bytes));
         for (shard, (number, bytes, first, last)) in records {
             let records = count(number, "record");
-            println!("    shard {shard}: {records} of {}, positions {first} to {last}", size(bytes));
+            say!("    shard {shard}: {records} of {}, positions {first} to {last}", size(bytes));
         }
     }
     Ok(())
@@ -69,22 +69,24 @@ fn print_segments(directory: &Path, overview: &Overview) -> Result<(), Fault> {
 fn print_snapshots(overview: &Overview) {
     for snapshot in &overview.snapshots {
         let bytes = size(snapshot.bytes);
-        println!("snapshot of shard {}: up to position {}, {bytes}", snapshot.shard, snapshot.position);
+        say!("snapshot of shard {}: up to position {}, {bytes}", snapshot.shard, snapshot.position);
     }
     if overview.snapshots.is_empty() {
-        println!("no snapshots");
+        say!("no snapshots");
     }
 }
 
 fn print_queues(directory: &Path, overview: &Overview) -> Result<(), Fault> {
     let shards = shards(directory, overview)?;
     if shards.is_empty() {
-        println!("no queues: the journal has no record that can be read");
+        say!("no queues: the journal has no record that can be read");
     }
     for id in shards {
         let (shard, clock) = restore(directory, overview, id)?;
         let queues: Vec<_> = shard.engine().all_queues().collect();
-        println!("shard {id}: {}, last record at {}", count(queues.len(), "queue"), utc(clock));
+        let last =
+            if clock == Timestamp::ZERO { "no record yet".into() } else { format!("last record at {}", utc(clock)) };
+        say!("shard {id}: {}, {last}", count(queues.len(), "queue"));
         for queue in queues {
             print_queue(queue);
         }
@@ -148,17 +150,19 @@ fn restore(directory: &Path, overview: &Overview, id: ShardId) -> Result<(Shard,
 
 fn print_queue(queue: &Queue) {
     let counters = queue.counters();
-    println!("    {}", queue.arn());
-    println!(
+    say!("    {}", queue.arn());
+    say!(
         "        messages: {} visible, {} in flight, {} delayed",
-        counters.visible, counters.in_flight, counters.delayed
+        counters.visible,
+        counters.in_flight,
+        counters.delayed
     );
     let attributes = stanchion_wire::attributes::render(queue.attributes());
     let attributes: Vec<_> = attributes.iter().map(|(name, value)| format!("{}={value}", name.name())).collect();
-    println!("        attributes: {}", attributes.join(" "));
+    say!("        attributes: {}", attributes.join(" "));
     if !queue.tags().is_empty() {
         let tags: Vec<_> = queue.tags().iter().map(|(key, value)| format!("{key}={value}")).collect();
-        println!("        tags: {}", tags.join(" "));
+        say!("        tags: {}", tags.join(" "));
     }
 }
 

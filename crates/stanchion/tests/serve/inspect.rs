@@ -100,3 +100,19 @@ fn a_directory_that_is_not_there_is_no_damage_but_nothing_to_inspect() {
     assert!(error.contains("data directory"), "{error}");
     assert!(!directory.path().join("data").exists());
 }
+
+#[test]
+fn a_reader_that_has_left_is_no_failure() {
+    let directory = directory();
+    let server = Server::start(directory.path(), &[]);
+    server.create_and_send("q", "m");
+    assert_eq!(server.stop(), 0);
+    let data = directory.path().join("data");
+    for command in ["check", "inspect"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut looking = stanchion(&[command, "--data-dir", data.to_str().unwrap()]);
+        let status = looking.stdout(writer).status().expect("the binary runs");
+        assert!(status.success(), "{command}: {status}");
+    }
+}
