@@ -11,12 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::Shared;
 use super::catalogue::Place;
 use super::disk::DiskFile;
 use super::frame::{self, BLOCK, Checked, FIXED, Kind, Parsed};
 use super::index::SPAN;
 use super::segment;
+use super::{LatchOnPanic, Shared};
 use crate::{Address, Fault, FetchDone, Position, ShardId};
 
 /// How many threads read.
@@ -300,7 +300,10 @@ pub(crate) fn start(shared: &Arc<Shared>) -> std::io::Result<Vec<std::thread::Jo
         .map(|number| {
             let shared = Arc::clone(shared);
             let builder = std::thread::Builder::new().name(format!("journal-read-{number}"));
-            builder.spawn(move || shared.readers.run(&shared))
+            builder.spawn(move || {
+                let latch = LatchOnPanic(shared);
+                latch.0.readers.run(&latch.0);
+            })
         })
         .collect()
 }
