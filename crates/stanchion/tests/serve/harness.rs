@@ -33,6 +33,7 @@ pub(crate) fn run(mut command: Command) -> (i32, String, String) {
 /// A server process. It is killed with this value.
 pub(crate) struct Server {
     child: Child,
+    log: PathBuf,
     pub(crate) address: SocketAddr,
     /// What it printed before it was ready.
     pub(crate) lines: Vec<String>,
@@ -46,18 +47,28 @@ impl Server {
         let mut command = stanchion(&[&base, arguments].concat());
         // The file that is read by default lies in the working directory.
         command.current_dir(directory);
-        let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).expect("a log file");
-        let mut child = command.stderr(log).spawn().expect("the binary runs");
+        let log = directory.join("log");
+        let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
+        let mut child = command.stderr(stderr).spawn().expect("the binary runs");
         let mut out = BufReader::new(child.stdout.take().expect("standard output is piped"));
         let mut lines = Vec::new();
         while lines.len() < 3 {
             let mut line = String::new();
             let read = out.read_line(&mut line).expect("the server prints");
-            assert!(read > 0, "the server ended: {}", fs::read_to_string(directory.join("log")).unwrap_or_default());
+            assert!(read > 0, "the server ended: {}", fs::read_to_string(&log).unwrap_or_default());
             lines.push(line.trim_end().to_owned());
         }
         let endpoint = lines[0].strip_prefix("endpoint: http://").expect("the first line is the endpoint");
-        Server { child, address: endpoint.parse().expect("an address"), lines }
+        Server { child, log, address: endpoint.parse().expect("an address"), lines }
+    }
+
+    /// Waits until the server has logged a text.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let started = Instant::now();
+        while !fs::read_to_string(&self.log).expect("the log can be read").contains(text) {
+            assert!(started.elapsed() < LONG, "the server does not log {text:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -139,7 +139,7 @@ fn a_second_signal_leaves_at_once() {
     slow.write_all(&whole[..whole.len() - 1]).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     server.signal(Signal::TERM);
-    std::thread::sleep(Duration::from_millis(300));
+    server.wait_for_log("SIGTERM: stopping");
     let started = Instant::now();
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(1));
