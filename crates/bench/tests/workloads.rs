@@ -214,3 +214,30 @@ fn options_of(fake: &Fake, arguments: &str) -> Options {
     }
     options(fake, arguments)
 }
+
+#[test]
+fn the_manual_explains_every_option_and_workload() {
+    use clap::CommandFactory;
+
+    let manual = include_str!("../../../docs/bench.md");
+    let command = Command::command();
+    let mut checked = 0;
+    for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+        if let Some(long) = argument.get_long() {
+            let row = manual.lines().find(|line| line.starts_with('|') && line.contains(&format!("`--{long}")));
+            let row = row.or_else(|| manual.lines().find(|line| line.contains(&format!(", `--{long} "))));
+            let row = row.unwrap_or_else(|| panic!("--{long} is missing in docs/bench.md"));
+            for default in argument.get_default_values() {
+                let default = default.to_string_lossy();
+                assert!(row.contains(&*default), "docs/bench.md does not say that --{long} is {default}: {row}");
+            }
+        } else {
+            for workload in argument.get_possible_values() {
+                let name = workload.get_name();
+                assert!(manual.contains(&format!("| `{name}` |")), "{name} is missing in docs/bench.md");
+            }
+        }
+        checked += 1;
+    }
+    assert!(checked > 15, "only {checked} options were found");
+}
