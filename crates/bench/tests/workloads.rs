@@ -224,8 +224,12 @@ fn the_manual_explains_every_option_and_workload() {
     let mut checked = 0;
     for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
         if let Some(long) = argument.get_long() {
-            let row = manual.lines().find(|line| line.starts_with('|') && line.contains(&format!("`--{long}")));
-            let row = row.or_else(|| manual.lines().find(|line| line.contains(&format!(", `--{long} "))));
+            // An option's row begins with it, or with its short form and then it.
+            let is_row = |line: &&str| {
+                line.starts_with("| `-")
+                    && [format!("| `--{long}"), format!(", `--{long} ")].iter().any(|name| line.contains(name))
+            };
+            let row = manual.lines().find(is_row);
             let row = row.unwrap_or_else(|| panic!("--{long} is missing in docs/bench.md"));
             for default in argument.get_default_values() {
                 let default = default.to_string_lossy();
