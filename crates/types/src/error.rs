@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::attributes::AttributeName;
+use crate::ids::QueueArn;
 
 /// What kind of refusal it is: the errors of the service model, then those of the framework in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +106,11 @@ impl Error {
             ),
             _ => Error::unknown_attribute(name.name()),
         }
+    }
+
+    /// Refuses a move task from a queue to itself; how the service words it is not known.
+    pub fn move_to_source(arn: &QueueArn) -> Self {
+        Error::invalid_value(arn, "DestinationArn", "The destination must not be the source queue.")
     }
 
     /// Refuses a policy document that breaks a quota; the service lists `OverLimit` among the errors without saying when.

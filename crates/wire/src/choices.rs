@@ -88,11 +88,6 @@ pub fn limit_without_scope() -> Error {
     Error::invalid_attribute_value(AttributeName::FifoThroughputLimit.name())
 }
 
-/// Returns the error for a move task from a queue to itself.
-pub fn move_to_source(arn: &str) -> Error {
-    Error::invalid_value(arn, "DestinationArn", "The destination must not be the source queue.")
-}
-
 /// Returns the error for an entry of a batch without the new timeout that the single form requires.
 pub fn missing_timeout() -> Error {
     Error::invalid_parameter("The request must contain the parameter VisibilityTimeout.")

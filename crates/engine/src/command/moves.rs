@@ -45,7 +45,7 @@ impl Engine {
         if let Some(destination) = destination {
             let target = self.find(destination).ok_or_else(|| missing("DestinationArn"))?;
             if target.id == queue.id {
-                return Err(Error::invalid_parameter("Source queue and destination queue must not be the same."));
+                return Err(Error::move_to_source(destination));
             }
             if target.is_fifo() != queue.is_fifo() {
                 return Err(Error::invalid_parameter("Source queue and destination queue must be of the same type."));

@@ -17,7 +17,7 @@ fn check(source: &str, destination: Option<&str>, rate: Option<i32>) -> Result<S
     let source = check_arn(source, SOURCE_ARN)?;
     let destination = destination.map(|arn| check_arn(arn, DESTINATION_ARN)).transpose()?;
     if destination.as_ref() == Some(&source) {
-        return Err(choices::move_to_source(&source.to_string()));
+        return Err(Error::move_to_source(&source));
     }
     let rate = rate.map(check_rate).transpose()?;
     Ok(StartMessageMoveTask { source, destination, rate })
