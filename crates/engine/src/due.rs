@@ -72,7 +72,8 @@ impl Engine {
         if !keys.is_empty() {
             return Some(Due::Events(vec![Event::Expired { queue: queue.id, keys }]));
         }
-        let (_, id) = queue.cold.oldest().filter(|(sent, _)| is_over(*sent))?;
+        let retention = queue.attributes.retention_seconds;
+        let (_, id) = queue.cold.next_expiry(retention).filter(|(at, _)| *at <= now)?;
         let page = queue.cold.get(id).expect("the page was just found");
         if is_over(page.newest) {
             return Some(Due::Events(vec![Event::Repaged { queue: queue.id, page: id, messages: Vec::new() }]));

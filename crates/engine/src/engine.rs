@@ -43,6 +43,9 @@ impl Default for Options {
     }
 }
 
+/// How long a page that could not be read is left alone by what nobody waits for.
+const READ_REST_SECONDS: u32 = 10;
+
 /// The queues of an account in a region, by name.
 type Directory = BTreeMap<(Region, AccountId), BTreeMap<String, QueueId>>;
 
@@ -359,7 +362,7 @@ impl Engine {
     /// Keeps a page that was read, for the decision that asked for it.
     pub fn page_loaded(&mut self, queue: QueueId, page: PageId, list: ContentAddress, messages: Vec<ColdMessage>) {
         let Some(entry) = self.queues.get_mut(&queue) else { return };
-        entry.cold.set_reading(page, false);
+        entry.cold.was_read(page);
         if entry.cold.get(page).is_some_and(|page| page.list == list) {
             self.loaded.insert((queue, page), (list, messages));
         }
@@ -369,8 +372,18 @@ impl Engine {
     /// Notes that a page is being read to see what expired in it.
     pub fn page_requested(&mut self, queue: QueueId, page: PageId) {
         if let Some(entry) = self.queues.get_mut(&queue) {
-            entry.cold.set_reading(page, true);
+            entry.cold.read_again(page, Timestamp::NEVER);
         }
+        self.reschedule(queue);
+    }
+
+    /// Notes that a page could not be read: neither its expiry nor a task that needs it tries again at once.
+    pub fn page_failed(&mut self, queue: QueueId, page: PageId, now: Timestamp) {
+        let next_try = now.plus_seconds(READ_REST_SECONDS);
+        if let Some(entry) = self.queues.get_mut(&queue) {
+            entry.cold.read_again(page, next_try);
+        }
+        self.tasks.rest(queue, next_try);
         self.reschedule(queue);
     }
 

@@ -364,8 +364,8 @@ impl Queue {
         let delay = self.delay_line.first().map(|&key| self.fifo_due(key));
         let retention = self.attributes.retention_seconds;
         let oldest = self.by_age.first().map(|(sent, _)| sent.plus_seconds(retention));
-        let oldest_page = self.cold.oldest().map(|(sent, _)| sent.plus_seconds(retention));
-        [timer, delay, oldest, oldest_page].into_iter().flatten().min().unwrap_or(Timestamp::NEVER)
+        let page = self.cold.next_expiry(retention).map(|(at, _)| at);
+        [timer, delay, oldest, page].into_iter().flatten().min().unwrap_or(Timestamp::NEVER)
     }
 
     /// Returns the earliest position of the journal that a message or page of this queue needs.

@@ -103,6 +103,15 @@ impl Tasks {
         }
     }
 
+    /// Lets the running tasks of a source rest.
+    pub(crate) fn rest(&mut self, source: QueueId, until: Timestamp) {
+        for (id, at) in &mut self.wake {
+            if self.all[id].source == source {
+                *at = until;
+            }
+        }
+    }
+
     /// Begins a task.
     #[allow(clippy::too_many_arguments, reason = "they are the fields of the event that starts a task")]
     pub(crate) fn start(

@@ -298,10 +298,17 @@ impl Shard {
         let PageWish { queue, page, list, purpose } = read.wish;
         let messages = bytes.and_then(|bytes| codec::decode_page(&bytes).ok());
         let Some(messages) = messages else {
-            for job in read.jobs {
-                let error = Error::internal("A part of the queue could not be read.");
-                self.turn.replies.push((job.ticket, Reply::Refused(error)));
+            self.engine.page_failed(queue, page, self.now);
+            let mut callers: Vec<Ticket> = read.jobs.iter().map(|job| job.ticket).collect();
+            // An empty answer would say that there is no message.
+            while purpose == Purpose::Thaw
+                && let Some((ticket, _)) = self.waiters.first(queue)
+            {
+                self.waiters.remove(ticket);
+                callers.push(ticket);
             }
+            let error = Error::internal("A part of the queue could not be read.");
+            self.turn.replies.extend(callers.into_iter().map(|ticket| (ticket, Reply::Refused(error.clone()))));
             return;
         };
         self.engine.page_loaded(queue, page, list, messages);

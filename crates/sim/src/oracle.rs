@@ -277,7 +277,10 @@ impl Oracle {
             at += 1;
         }
         for (index, (_, pending)) in decided.iter().enumerate() {
-            if turn.failed_read && pending.stand == Stand::Reading {
+            // Who waits at a queue of which a page cannot be read is told so: an empty answer would be a lie.
+            let parked_there = matches!(pending.stand, Stand::Parked { .. })
+                && matches!(&pending.command, Command::Receive(receive) if self.unread.contains(&receive.queue));
+            if turn.failed_read && (pending.stand == Stand::Reading || parked_there) {
                 answers[index].push(Reply::Refused(Error::internal("")));
                 self.coverage.hit(Mark::ReadFailed);
             }
@@ -450,8 +453,7 @@ impl Oracle {
             if !shadow.has(queue) {
                 return Err(format!("{ticket:?} is parked at {queue:?}, which is gone"));
             }
-            let excused = turn.reading.contains(&queue) || self.unread.contains(&queue);
-            if !shadow.may_be_empty(queue) && !excused {
+            if !shadow.may_be_empty(queue) && !turn.reading.contains(&queue) {
                 return Err(format!("{ticket:?} is parked at {queue:?} though there is something to receive"));
             }
         }

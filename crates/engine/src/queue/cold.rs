@@ -58,8 +58,9 @@ impl Page {
 pub struct Cold {
     pages: BTreeMap<PageId, Page>,
     by_age: BTreeSet<(Timestamp, PageId)>,
-    /// Pages that are being read to find what expired in them; they have no deadline meanwhile.
-    reading: BTreeSet<PageId>,
+    /// Pages that are being read to find what expired in them, each with the moment of its next try:
+    /// [`Timestamp::NEVER`] while the read is under way, later if it failed.
+    reading: BTreeMap<PageId, Timestamp>,
     messages: u64,
 }
 
@@ -127,9 +128,16 @@ impl Cold {
         self.pages.iter().filter(move |(_, page)| holds(page)).map(|(&id, _)| id)
     }
 
-    /// Returns the page with the oldest message among those that are not being read.
-    pub fn oldest(&self) -> Option<(Timestamp, PageId)> {
-        self.by_age.iter().find(|(_, id)| !self.reading.contains(id)).copied()
+    /// Returns the page that is to be looked at first for what the retention ends, and when.
+    pub fn next_expiry(&self, retention_seconds: u32) -> Option<(Timestamp, PageId)> {
+        let free = self.by_age.iter().find(|(_, id)| !self.reading.contains_key(id));
+        let free = free.map(|(sent, id)| (sent.plus_seconds(retention_seconds), *id));
+        let again = self.reading.iter().filter(|(_, next_try)| **next_try != Timestamp::NEVER);
+        let again = again.map(|(id, next_try)| {
+            let due = self.pages[id].oldest.plus_seconds(retention_seconds);
+            (due.max(*next_try), *id)
+        });
+        free.into_iter().chain(again).min()
     }
 
     /// Returns the page with the oldest message of all.
@@ -137,12 +145,15 @@ impl Cold {
         self.by_age.first().copied()
     }
 
-    /// Notes that a page is being read, or no longer.
-    pub fn set_reading(&mut self, id: PageId, reading: bool) {
-        if reading && self.pages.contains_key(&id) {
-            self.reading.insert(id);
-        } else {
-            self.reading.remove(&id);
+    /// Notes that a page is being read, or that its next read has to wait until then.
+    pub fn read_again(&mut self, id: PageId, next_try: Timestamp) {
+        if self.pages.contains_key(&id) {
+            self.reading.insert(id, next_try);
         }
+    }
+
+    /// Notes that a page was read.
+    pub fn was_read(&mut self, id: PageId) {
+        self.reading.remove(&id);
     }
 }
