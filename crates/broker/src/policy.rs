@@ -89,7 +89,7 @@ fn count_principals(statement: &Value) -> usize {
             _ => 1,
         }
     }
-    statement.get("Principal").map_or(0, count)
+    statement.get("Principal").or(statement.get("NotPrincipal")).map_or(0, count)
 }
 
 fn check_quota(what: &str, count: usize, max: usize) -> Result<(), Error> {

@@ -6,8 +6,6 @@ use stanchion_types::attributes::{
 use stanchion_types::limits;
 use stanchion_types::{Code, Error};
 
-use crate::choices;
-
 mod policy;
 mod redrive;
 
@@ -94,18 +92,13 @@ pub fn parse_all(pairs: &[(&str, &str)]) -> Result<Vec<AttributeChange>, Error> 
 ///
 /// # Errors
 /// `InvalidAttributeName` for an attribute that only FIFO queues have, on another queue: `FifoQueue` is one, since it
-/// exists only as `true`. `InvalidAttributeValue` for a limit for each message group without the scope it needs.
+/// exists only as `true`.
 pub fn check_new_queue(fifo: bool, changes: &[AttributeChange]) -> Result<(), Error> {
-    if !fifo {
-        let stranger = changes.iter().map(AttributeChange::name).find(|name| name.is_fifo_only());
-        return stranger.map_or(Ok(()), |name| Err(Error::fifo_only_attribute(name)));
+    if fifo {
+        return Ok(());
     }
-    let scope = AttributeChange::DeduplicationScope(DeduplicationScope::MessageGroup);
-    let limit = AttributeChange::FifoThroughputLimit(ThroughputLimit::PerMessageGroupId);
-    if changes.contains(&limit) && !changes.contains(&scope) {
-        return Err(choices::limit_without_scope());
-    }
-    Ok(())
+    let stranger = changes.iter().map(AttributeChange::name).find(|name| name.is_fifo_only());
+    stranger.map_or(Ok(()), |name| Err(Error::fifo_only_attribute(name)))
 }
 
 /// Writes the attributes that can be set, in the order of the service model; those that are not set are left out.

@@ -1,7 +1,6 @@
 //! What the documentation of the service leaves open, decided here, in one place and easy to change: each with the
 //! reason. What needs the state of a queue is decided by the engine and the broker.
 
-use stanchion_types::attributes::AttributeName;
 use stanchion_types::request::Action;
 use stanchion_types::{Code, Error};
 
@@ -81,11 +80,6 @@ pub fn tag_value_length() -> Error {
 pub fn label(label: &str) -> Error {
     let reason = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.";
     Error::invalid_value(label, "Label", reason)
-}
-
-/// Returns the error for a high-throughput limit without the deduplication scope that it needs.
-pub fn limit_without_scope() -> Error {
-    Error::invalid_attribute_value(AttributeName::FifoThroughputLimit.name())
 }
 
 /// Returns the error for an entry of a batch without the new timeout that the single form requires.

@@ -536,12 +536,6 @@ fn names_and_fifo_attributes_must_agree() {
             Code::InvalidAttributeValue,
             "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.",
         ),
-        (
-            "q.fifo",
-            "\"FifoQueue\":\"true\",\"FifoThroughputLimit\":\"perMessageGroupId\"",
-            Code::InvalidAttributeValue,
-            "Invalid value for the parameter FifoThroughputLimit.",
-        ),
     ] {
         let members = format!("{{\"QueueName\":\"{name}\",\"Attributes\":{{{attributes}}}}}");
         assert_eq!(created(&members), Err((code, message.to_owned())), "{members}");

@@ -106,7 +106,7 @@ fn a_batch_leaves_out_the_list_that_is_empty() {
         ),
         "<ChangeMessageVisibilityBatchResult><BatchResultErrorEntry><Id>a</Id><SenderFault>true</SenderFault>\
          <Code>ReceiptHandleIsInvalid</Code>\
-         <Message>The input receipt handle \"x\" is not a valid receipt handle.</Message></BatchResultErrorEntry>\
+         <Message>The input receipt handle &quot;x&quot; is not a valid receipt handle.</Message></BatchResultErrorEntry>\
          <BatchResultErrorEntry><Id>b</Id><SenderFault>false</SenderFault><Code>InternalError</Code>\
          <Message>oops</Message></BatchResultErrorEntry></ChangeMessageVisibilityBatchResult>",
     );
@@ -138,7 +138,7 @@ fn a_message_is_written_with_the_digest_of_the_attributes_that_it_shows() {
         ),
         "<ReceiveMessageResult><Message><MessageId>22222222-2222-2222-2222-222222222222</MessageId>\
          <ReceiptHandle>h+/=</ReceiptHandle><MD5OfBody>abababababababababababababababab</MD5OfBody>\
-         <Body>a&#xD;\n&lt;\"&amp;é</Body><Attribute><Name>SentTimestamp</Name><Value>1</Value></Attribute>\
+         <Body>a&#xD;\n&lt;&quot;&amp;é</Body><Attribute><Name>SentTimestamp</Name><Value>1</Value></Attribute>\
          <MD5OfMessageAttributes>8ef4d60dbc8efda9f260e1dfd09d29f3</MD5OfMessageAttributes><MessageAttribute>\
          <Name>my_attribute_name_1</Name><Value><StringValue>my_attribute_value_1</StringValue>\
          <DataType>String</DataType></Value></MessageAttribute></Message></ReceiveMessageResult>",

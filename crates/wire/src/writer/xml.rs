@@ -122,6 +122,7 @@ impl Writer for XmlWriter {
 /// Appends text as the content of an element.
 ///
 /// A raw carriage return would be read back as a line feed, and clients that check digests would refuse the message.
+/// A quotation mark needs no escape here, but the service writes one: the bytes are to be the same.
 /// Characters that XML cannot hold at all come only from values that a refusal repeats: they become U+FFFD.
 pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
@@ -132,6 +133,7 @@ pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
             [b'&', ..] => (b"&amp;", 1),
             [b'<', ..] => (b"&lt;", 1),
             [b'>', ..] => (b"&gt;", 1),
+            [b'"', ..] => (b"&quot;", 1),
             [b'\r', ..] => (b"&#xD;", 1),
             [0xef, 0xbf, 0xbe | 0xbf, ..] => (REPLACEMENT, 3),
             [0xef, ..] => (&[0xef], 1),
@@ -149,7 +151,7 @@ const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 const fn needs_look(byte: u8) -> bool {
     match byte {
         b'\t' | b'\n' => false,
-        b'&' | b'<' | b'>' | 0xef => true,
+        b'&' | b'<' | b'>' | b'"' | 0xef => true,
         byte => byte < 0x20,
     }
 }
@@ -159,10 +161,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markup_and_carriage_returns_are_escaped_and_nothing_else() {
+    fn markup_quotation_marks_and_carriage_returns_are_escaped_and_nothing_else() {
         let mut out = Vec::new();
         escape("a<b>&\r\n\t\"'é😀\u{85}\u{f8ff}\u{fffd}", &mut out);
-        assert_eq!(String::from_utf8(out).expect("text"), "a&lt;b&gt;&amp;&#xD;\n\t\"'é😀\u{85}\u{f8ff}\u{fffd}");
+        assert_eq!(String::from_utf8(out).expect("text"), "a&lt;b&gt;&amp;&#xD;\n\t&quot;'é😀\u{85}\u{f8ff}\u{fffd}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use stanchion_engine::command::{Command, Deduplication, Delivery, Receipt, ReceiptFault, Receive, Reply, Submission};
 use stanchion_engine::ids::{DeduplicationHash, Entropy, GroupKey, QueueId, TaskId};
 use stanchion_types::attributes::{
-    AttributeChange, DeduplicationScope, RedriveAllowPolicy, RedrivePermission, RedrivePolicy,
+    AttributeChange, DeduplicationScope, RedriveAllowPolicy, RedrivePermission, RedrivePolicy, ThroughputLimit,
 };
 use stanchion_types::{AccountId, QueueArn, QueueName, Region, Timestamp};
 
@@ -319,6 +319,10 @@ fn change(name: &str, value: &str) -> AttributeChange {
         "scope" => AttributeChange::DeduplicationScope(match value {
             "group" => DeduplicationScope::MessageGroup,
             _ => DeduplicationScope::Queue,
+        }),
+        "throughput" => AttributeChange::FifoThroughputLimit(match value {
+            "group" => ThroughputLimit::PerMessageGroupId,
+            _ => ThroughputLimit::PerQueue,
         }),
         "dlq" => AttributeChange::RedrivePolicy(value.split_once('/').map(|(target, count)| RedrivePolicy {
             target: arn(target),

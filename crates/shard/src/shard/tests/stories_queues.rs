@@ -117,3 +117,17 @@ fn creating_a_queue_again_asks_for_nothing_that_it_has() {
         ",
     );
 }
+
+#[test]
+fn high_throughput_needs_deduplication_within_groups() {
+    check(
+        "
+        0s create q.fifo throughput=group             => InvalidAttributeValue
+        0s create q.fifo throughput=group scope=group
+        0s create q.fifo throughput=group
+        0s create q.fifo scope=queue                  => QueueNameExists
+        0s set q.fifo scope=queue                     => InvalidAttributeValue
+        0s set q.fifo scope=queue throughput=queue
+        ",
+    );
+}
