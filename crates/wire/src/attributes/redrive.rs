@@ -32,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<RedrivePolicy, Error> {
             refuse(&format!("Invalid value for maxReceiveCount: {found}, {range}"))
         })?,
     };
-    let target = target.ok_or_else(|| refuse("Dead letter target does not exist."))?;
+    let target = target.ok_or_else(|| refuse("Invalid value for deadLetterTargetArn."))?;
     document[COUNT] = count.into();
     let compact = Value::Object(document).to_string();
     Ok(RedrivePolicy { target, max_receive_count: count, text: compact, given: text.to_owned() })

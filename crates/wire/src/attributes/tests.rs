@@ -108,7 +108,7 @@ fn a_bad_redrive_policy_is_refused_in_the_services_words() {
         (with_count("1.5"), count("1.5")),
         (
             "{\"deadLetterTargetArn\":\"x\",\"maxReceiveCount\":5}".to_owned(),
-            "Dead letter target does not exist.".to_owned(),
+            "Invalid value for deadLetterTargetArn.".to_owned(),
         ),
     ] {
         let message = format!("Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}");
