@@ -300,12 +300,14 @@ impl Shard {
         let Some(messages) = messages else {
             self.engine.page_failed(queue, page, self.now);
             let mut callers: Vec<Ticket> = read.jobs.iter().map(|job| job.ticket).collect();
-            // An empty answer would say that there is no message.
-            while purpose == Purpose::Thaw
-                && let Some((ticket, _)) = self.waiters.first(queue)
-            {
-                self.waiters.remove(ticket);
-                callers.push(ticket);
+            if purpose == Purpose::Thaw {
+                // Who can be served without the page is. To the others an empty answer would say that there is no
+                // message.
+                self.serve(queue);
+                while let Some((ticket, _)) = self.waiters.first(queue) {
+                    self.waiters.remove(ticket);
+                    callers.push(ticket);
+                }
             }
             let error = Error::internal("A part of the queue could not be read.");
             self.turn.replies.extend(callers.into_iter().map(|ticket| (ticket, Reply::Refused(error.clone()))));

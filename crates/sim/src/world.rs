@@ -333,7 +333,9 @@ impl World {
                 self.note(|| format!("    {event:?}"));
             }
             self.sabotage.events(&mut events);
-            for queue in events.iter().flat_map(|(event, _)| event.queues()).flatten() {
+            let changed = events.iter().flat_map(|(event, _)| event.queues()).flatten();
+            // Events of the turn in which a read failed came before that.
+            for queue in changed.filter(|_| !failed_read) {
                 self.oracle.readable(queue);
             }
         }
