@@ -319,10 +319,8 @@ impl Shard {
         {
             self.apply(&[event]);
         }
-        // What the page showed to be over goes before anything is decided.
-        self.advance();
         for job in read.jobs {
-            // What came from a page, or with a dead letter of the job before, may have grown too old.
+            // What came from the page, or with a dead letter of the job before, may have grown too old.
             self.advance();
             self.decide(job);
         }
