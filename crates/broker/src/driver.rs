@@ -38,6 +38,9 @@ use crate::failure::Failure;
 use bodies::address;
 pub(crate) use notes::Notes;
 
+/// How many times the size of the last snapshot the journal grows before the next one.
+const SNAPSHOT_SHARE: u64 = 4;
+
 /// One shard with its journal, and everyone who waits for it.
 pub(crate) struct Driver {
     id: ShardId,
@@ -46,9 +49,10 @@ pub(crate) struct Driver {
     notes: Arc<Notes>,
     /// Told about every durable record, for those who wait for a position.
     progress: Notify,
-    /// Told when the journal has grown by `snapshot_bytes` since the last snapshot.
+    /// Told when the journal has grown enough since the last snapshot.
     pub(crate) snapshot_due: Notify,
-    snapshot_bytes: u64,
+    /// Held by whoever takes a snapshot.
+    pub(crate) snapshots: tokio::sync::Mutex<()>,
     failed: watch::Sender<Option<Failure>>,
 }
 
@@ -64,6 +68,10 @@ struct Core {
     alarm: Timestamp,
     durable: u64,
     bytes_since_snapshot: u64,
+    /// How much the journal grows between two snapshots at least.
+    snapshot_bytes: u64,
+    /// How much it grows before the next one.
+    snapshot_after: u64,
     failure: Option<Failure>,
 }
 
@@ -108,12 +116,14 @@ impl Driver {
                 alarm: Timestamp::ZERO,
                 durable,
                 bytes_since_snapshot: 0,
+                snapshot_bytes: start.snapshot_bytes,
+                snapshot_after: start.snapshot_bytes,
                 failure: None,
             }),
             notes: start.notes,
             progress: Notify::new(),
             snapshot_due: Notify::new(),
-            snapshot_bytes: start.snapshot_bytes,
+            snapshots: tokio::sync::Mutex::new(()),
             failed: start.failed,
         }
     }
@@ -225,7 +235,7 @@ impl Driver {
             match output {
                 Output::Append(record) => {
                     core.bytes_since_snapshot += record.payload.len() as u64;
-                    if core.bytes_since_snapshot >= self.snapshot_bytes {
+                    if core.bytes_since_snapshot >= core.snapshot_after {
                         core.bytes_since_snapshot = 0;
                         self.snapshot_due.notify_one();
                     }
@@ -350,6 +360,18 @@ impl Driver {
     /// Reads the shard under its lock.
     pub(crate) fn with_shard<T>(&self, read: impl FnOnce(&Shard) -> T) -> T {
         read(&self.lock().shard)
+    }
+
+    /// Begins or goes on with a snapshot of the shard, which changes nothing that leads to outputs.
+    pub(crate) fn with_shard_mut<T>(&self, change: impl FnOnce(&mut Shard) -> T) -> T {
+        change(&mut self.lock().shard)
+    }
+
+    /// Notes how large the last snapshot was. Until the next one the journal grows by several times as much, so that
+    /// snapshots of a large state are a small part of what is written.
+    pub(crate) fn snapshot_took(&self, bytes: u64) {
+        let mut core = self.lock();
+        core.snapshot_after = core.snapshot_bytes.max(bytes.saturating_mul(SNAPSHOT_SHARE));
     }
 
     /// Takes the lock. A panic that left it poisoned broke a promise of ours in the middle of a turn: nobody can

@@ -7,6 +7,9 @@ use stanchion_journal::Position;
 use crate::driver::Driver;
 use crate::failure::Failure;
 
+/// Messages and pages that are written to a snapshot before others get the lock: well under a millisecond.
+const STEP: usize = 2048;
+
 /// Takes a snapshot whenever one is due, until the task is aborted.
 pub(crate) async fn run(driver: Arc<Driver>) {
     loop {
@@ -21,9 +24,22 @@ pub(crate) async fn run(driver: Arc<Driver>) {
 /// know more than the journal it belongs to. A snapshot that cannot be saved is logged and tried again when the next
 /// is due; nothing is lost by that.
 pub(crate) async fn take(driver: &Arc<Driver>) {
+    let _one = driver.snapshots.lock().await;
     // What a message needs is asked at the same moment. A later answer could rest on a deletion that is not durable:
     // a crash would bring back messages whose contents have been trimmed.
-    let ((position, bytes), low_water) = driver.with_shard(|shard| (shard.snapshot(), shard.low_water()));
+    let (position, low_water) = driver.with_shard_mut(|shard| (shard.begin_snapshot(), shard.low_water()));
+    let snapshot = loop {
+        if let Some(snapshot) = driver.with_shard_mut(|shard| shard.continue_snapshot(STEP)) {
+            break snapshot;
+        }
+        tokio::task::yield_now().await;
+    };
+    let joined = tokio::task::spawn_blocking(move || snapshot.into_bytes()).await;
+    let bytes = match joined {
+        Ok(bytes) => bytes,
+        Err(panic) => return drop(Failure::report("write a snapshot", panic)),
+    };
+    driver.snapshot_took(bytes.len() as u64);
     if driver.wait_durable(position).await.is_err() {
         return;
     }

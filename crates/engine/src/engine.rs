@@ -14,6 +14,7 @@ use crate::queue::Queue;
 use crate::queue::cold::Page;
 use crate::queue::dedup::{Attempt, Original};
 use crate::queue::message::{Message, State};
+use crate::snapshot::Picture;
 use crate::tasks::Tasks;
 
 /// Settings of an engine.
@@ -69,6 +70,8 @@ pub struct Engine {
     pub(crate) loaded: BTreeMap<(QueueId, PageId), (ContentAddress, Vec<ColdMessage>)>,
     /// Queues that have changed since the shard last asked.
     changed: BTreeSet<QueueId>,
+    /// The snapshot under way.
+    pub(crate) picture: Option<Picture>,
 }
 
 /// When and where an event happened.
@@ -96,6 +99,7 @@ impl Engine {
             scheduled: HashMap::with_hasher(FixedState::default()),
             loaded: BTreeMap::new(),
             changed: BTreeSet::new(),
+            picture: None,
         }
     }
 
@@ -162,6 +166,7 @@ impl Engine {
     /// `span` says where in the record's payload the content of the event is. An event that does not fit the state
     /// breaks a promise of our own, so it panics rather than continue with a wrong state.
     pub fn apply(&mut self, at: At, event: &Event, span: Span) {
+        self.preserve(event);
         self.clock = at.clock;
         self.change(at, event, span);
         for id in event.queues().into_iter().flatten() {

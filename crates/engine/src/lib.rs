@@ -20,3 +20,4 @@ pub use decide::{Decision, PageWish, Purpose};
 pub use due::Due;
 pub use engine::{At, Engine, Options};
 pub use queue::Queue;
+pub use snapshot::Picture;

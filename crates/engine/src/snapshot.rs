@@ -2,10 +2,17 @@
 //!
 //! A snapshot lists what is in memory and where the pages are, so its size follows memory and not the backlog. It
 //! is written in a fixed order: the same state gives the same bytes.
+//!
+//! Writing a million messages takes a quarter of a second, too long to keep everybody waiting. So a snapshot is taken
+//! in steps: [`Engine::begin_snapshot`] fixes the moment, every step writes some queues, and a queue that is about to
+//! change is written before it does.
+
+use std::collections::BTreeMap;
 
 use stanchion_types::Timestamp;
 
 use crate::engine::{Engine, Options};
+use crate::event::Event;
 use crate::event::codec::{
     Damage, Get, Put, get_address, get_attributes, get_cold, get_deduplication, get_task_end, put_address,
     put_attributes, put_cold, put_deduplication, put_task_end,
@@ -21,28 +28,104 @@ use crate::tasks::Task;
 /// Version of the snapshot's format, its first byte.
 const VERSION: u8 = 1;
 
+/// The state as it was when [`Engine::begin_snapshot`] was called.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    head: Vec<u8>,
+    /// The queues of that moment; those without bytes are still as they were then.
+    queues: BTreeMap<QueueId, Option<Vec<u8>>>,
+    /// Queues before this one have been written.
+    next: QueueId,
+    tail: Vec<u8>,
+}
+
+impl Picture {
+    /// Writes a queue unless it has been written, and returns how many messages and pages it lists.
+    fn write(&mut self, queue: &Queue) -> usize {
+        let Some(place @ None) = self.queues.get_mut(&queue.id) else { return 0 };
+        let mut out = Vec::new();
+        put_queue(queue, &mut out);
+        *place = Some(out);
+        queue.messages.len() + queue.cold.pages().count()
+    }
+
+    /// Returns the state behind some bytes of the caller's own. Takes a while for a large state, and needs no engine.
+    pub fn into_bytes(self, mut prefix: Vec<u8>) -> Vec<u8> {
+        let Picture { head, queues, tail, .. } = self;
+        let sections: usize = queues.values().flatten().map(Vec::len).sum();
+        prefix.reserve_exact(head.len() + 10 + sections + tail.len());
+        prefix.raw(&head);
+        prefix.u64(queues.len() as u64);
+        for queue in queues.into_values() {
+            prefix.raw(&queue.expect("every queue was written"));
+        }
+        prefix.raw(&tail);
+        prefix
+    }
+}
+
 impl Engine {
     /// Writes the state.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.u8(VERSION);
-        out.u64(self.last_queue);
-        out.u64(self.last_key);
-        out.time(self.clock);
-        out.u64(self.deleted.len() as u64);
+        let mut picture = self.picture();
+        for queue in self.queues.values() {
+            picture.write(queue);
+        }
+        picture.into_bytes(Vec::new())
+    }
+
+    /// Begins a snapshot of the state as it is now. One that is under way is given up.
+    pub fn begin_snapshot(&mut self) {
+        self.picture = Some(self.picture());
+    }
+
+    /// Goes on with the snapshot that was begun until about this many messages and pages are listed; returns it when
+    /// it is complete.
+    ///
+    /// # Panics
+    /// If no snapshot was begun.
+    pub fn continue_snapshot(&mut self, lines: usize) -> Option<Picture> {
+        let picture = self.picture.as_mut().expect("a snapshot was begun");
+        let mut written = 0;
+        while let Some((&id, place)) = picture.queues.range(picture.next..).next() {
+            if written >= lines {
+                return None;
+            }
+            picture.next = QueueId(id.0 + 1);
+            if place.is_none() {
+                // Even a queue without messages costs something.
+                written += 1 + picture.write(&self.queues[&id]);
+            }
+        }
+        self.picture.take()
+    }
+
+    /// Writes the queues that an event is about to change to the snapshot under way.
+    pub(crate) fn preserve(&mut self, event: &Event) {
+        let Some(picture) = &mut self.picture else { return };
+        for queue in event.queues().into_iter().flatten() {
+            if let Some(queue) = self.queues.get(&queue) {
+                picture.write(queue);
+            }
+        }
+    }
+
+    /// Writes what belongs to no queue.
+    fn picture(&self) -> Picture {
+        let mut head = Vec::new();
+        head.u8(VERSION);
+        head.u64(self.last_queue);
+        head.u64(self.last_key);
+        head.time(self.clock);
+        head.u64(self.deleted.len() as u64);
         for (arn, at) in &self.deleted {
-            out.arn(arn);
-            out.time(*at);
+            head.arn(arn);
+            head.time(*at);
         }
-        let mut queues: Vec<&Queue> = self.queues.values().collect();
-        queues.sort_unstable_by_key(|queue| queue.id);
-        out.u64(queues.len() as u64);
-        for queue in queues {
-            put_queue(queue, &mut out);
-        }
+        let mut tail = Vec::new();
         let tasks: Vec<(TaskId, &Task)> = self.tasks.iter().collect();
-        out.list(&tasks, |out, (id, task)| put_task(*id, task, out));
-        out
+        tail.list(&tasks, |out, (id, task)| put_task(*id, task, out));
+        Picture { head, queues: self.queues.keys().map(|id| (*id, None)).collect(), next: QueueId(0), tail }
     }
 
     /// Reads a state that [`Engine::snapshot`] wrote.

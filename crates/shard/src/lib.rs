@@ -15,7 +15,7 @@ use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::{ContentAddress, Entropy};
 use stanchion_types::Timestamp;
 
-pub use shard::{Damage, Options, Shard};
+pub use shard::{Damage, Options, Shard, Snapshot};
 
 /// A caller that waits for a reply; chosen by the driver, unique while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

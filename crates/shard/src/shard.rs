@@ -7,7 +7,7 @@ use stanchion_engine::command::{Command, Receive, Reply};
 use stanchion_engine::event::Event;
 use stanchion_engine::event::codec;
 use stanchion_engine::ids::{ContentAddress, Entropy, QueueId};
-use stanchion_engine::{At, Decision, Due, Engine, PageWish, Purpose, Queue};
+use stanchion_engine::{At, Decision, Due, Engine, PageWish, Picture, Purpose, Queue};
 use stanchion_types::{Error, QueueArn, Timestamp};
 
 use crate::gate::Gate;
@@ -44,6 +44,8 @@ pub struct Shard {
     seed: Entropy,
     draws: u64,
     draining: bool,
+    /// Position of the snapshot under way.
+    snapshot_at: u64,
 }
 
 /// What a turn has brought so far.
@@ -53,6 +55,20 @@ struct Turn {
     count: u32,
     replies: Vec<(Ticket, Reply)>,
     reads: Vec<(ReadId, ContentAddress)>,
+}
+
+/// A snapshot whose bytes are still in pieces.
+#[derive(Debug)]
+pub struct Snapshot {
+    position: u64,
+    state: Picture,
+}
+
+impl Snapshot {
+    /// Returns what [`Shard::snapshot`] would have written when this one was begun.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.state.into_bytes(self.position.to_le_bytes().to_vec())
+    }
 }
 
 impl Shard {
@@ -84,6 +100,7 @@ impl Shard {
             seed: Entropy(seed),
             draws: 0,
             draining: false,
+            snapshot_at: 0,
         }
     }
 
@@ -108,6 +125,21 @@ impl Shard {
         let mut bytes = self.tail.to_le_bytes().to_vec();
         bytes.extend_from_slice(&self.engine.snapshot());
         (self.tail, bytes)
+    }
+
+    /// Begins a snapshot of the state as it is now, to be taken in steps; returns the position up to which it includes
+    /// the journal. One that is under way is given up.
+    pub fn begin_snapshot(&mut self) -> u64 {
+        self.snapshot_at = self.tail;
+        self.engine.begin_snapshot();
+        self.tail
+    }
+
+    /// Goes on with the snapshot that was begun until about this many messages and pages are listed, and returns it
+    /// when it is complete.
+    pub fn continue_snapshot(&mut self, lines: usize) -> Option<Snapshot> {
+        let state = self.engine.continue_snapshot(lines)?;
+        Some(Snapshot { position: self.snapshot_at, state })
     }
 
     /// Returns the first position that any message still needs; with a snapshot saved, records below it and covered

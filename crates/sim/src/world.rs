@@ -50,7 +50,10 @@ pub struct World {
     oracle: Oracle,
     now: Timestamp,
     reads: Vec<Read>,
+    /// A snapshot that is not saved yet.
     snapshot: Option<Snapshot>,
+    /// Whether the shard has not written all of it.
+    taking: bool,
     tickets: u64,
     asked: BTreeMap<Ticket, Command>,
     known: Knowledge,
@@ -70,6 +73,7 @@ impl World {
             now: Timestamp::from_millis(1_700_000_000_000),
             reads: Vec::new(),
             snapshot: None,
+            taking: false,
             tickets: 0,
             asked: BTreeMap::new(),
             known: Knowledge::default(),
@@ -186,6 +190,7 @@ impl World {
         self.hear(replies)?;
         self.oracle.durable(position)?;
         if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.position <= self.journal.durable()) {
+            self.write_snapshot(usize::MAX)?;
             let snapshot = self.snapshot.take().expect("there is a snapshot");
             let before = self.journal.trimmed();
             self.journal.save(snapshot);
@@ -215,9 +220,20 @@ impl World {
             return Err("a restored snapshot is written differently".to_owned());
         }
         self.snapshot = Some(Snapshot { position, low_water: self.shard.low_water(), bytes });
-        let durable = self.journal.durable();
-        if position <= durable {
-            self.journal.save(self.snapshot.take().expect("it was just taken"));
+        self.shard.begin_snapshot();
+        self.taking = true;
+        Ok(())
+    }
+
+    /// Lets the shard go on with its snapshot, which must come out as the state was when it began.
+    fn write_snapshot(&mut self, lines: usize) -> Result<(), Violation> {
+        if !self.taking {
+            return Ok(());
+        }
+        let Some(written) = self.shard.continue_snapshot(lines) else { return Ok(()) };
+        self.taking = false;
+        if self.snapshot.as_ref().is_none_or(|snapshot| snapshot.bytes != written.into_bytes()) {
+            return Err("a snapshot in steps is not the state at its beginning".to_owned());
         }
         Ok(())
     }
@@ -230,7 +246,7 @@ impl World {
         self.journal.cut(kept);
         self.sabotage.crash(&mut self.journal);
         self.oracle.crashed(kept, bounds(&self.options));
-        (self.reads, self.snapshot) = (Vec::new(), None);
+        (self.reads, self.snapshot, self.taking) = (Vec::new(), None, false);
         self.asked.clear();
         self.options.seed = seed;
         let fresh = match self.journal.saved() {
@@ -276,6 +292,7 @@ impl World {
         self.shard.handle(self.sabotage.clock(self.now), input);
         let (record, replies) = self.collect()?;
         self.judge(record, failed_read)?;
+        self.write_snapshot(1)?;
         self.hear(replies)
     }
 

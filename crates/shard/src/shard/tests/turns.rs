@@ -67,3 +67,26 @@ fn a_snapshot_that_was_cut_is_refused() {
         assert!(Shard::restore(Options::default(), &bytes[..length]).is_err(), "{length} bytes were taken for a whole");
     }
 }
+
+#[test]
+fn a_snapshot_in_steps_is_the_state_at_its_beginning() {
+    let mut shard = Shard::new(Options::default());
+    for ticket in 1..=5 {
+        outputs(&mut shard, create(ticket, &format!("q{ticket}")));
+    }
+    let (position, bytes) = shard.snapshot();
+    assert_eq!(shard.begin_snapshot(), position);
+    assert!(shard.continue_snapshot(1).is_none());
+    // Of what was not written yet one queue goes and one changes; a new one comes.
+    let [second, fourth] = ["q2", "q4"].map(|name| shard.find(&arn(name)).expect("the queue exists").id());
+    let tags = vec![("team".to_owned(), "blue".to_owned())];
+    let changes =
+        [Command::DeleteQueue { queue: fourth }, Command::ChangeTags { queue: second, set: tags, remove: Vec::new() }];
+    for (ticket, command) in (6..).zip(changes) {
+        outputs(&mut shard, Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) });
+    }
+    outputs(&mut shard, create(8, "q8"));
+    let written = std::iter::repeat_with(|| shard.continue_snapshot(1)).take(6).flatten().next();
+    assert_eq!(written.expect("five queues are written in five steps").into_bytes(), bytes);
+    assert_ne!(shard.snapshot().1, bytes);
+}
