@@ -16,6 +16,7 @@ use crate::queue::dedup::{Attempt, Original};
 use crate::queue::message::{Message, State};
 use crate::snapshot::Picture;
 use crate::tasks::Tasks;
+use crate::usage::{self, Ledger, Usage};
 
 /// Settings of an engine.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Options {
     pub window_fifo: usize,
     /// Messages on a page.
     pub page_messages: usize,
+    /// How the journal is accounted for.
+    pub usage: usage::Options,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             window_standard: 8_192,
             window_fifo: 120_000,
             page_messages: 1_024,
+            usage: usage::Options::default(),
         }
     }
 }
@@ -59,6 +63,7 @@ pub struct Engine {
     /// When queues were deleted whose names rest.
     pub(crate) deleted: BTreeMap<QueueArn, Timestamp>,
     pub(crate) tasks: Tasks,
+    pub(crate) usage: Usage,
     pub(crate) last_queue: u64,
     pub(crate) last_key: u64,
     /// The clock of the last record.
@@ -87,6 +92,7 @@ impl Engine {
     /// Makes an engine without queues.
     pub fn new(options: Options) -> Self {
         Engine {
+            usage: Usage::new(options.usage.clone()),
             options,
             queues: HashMap::with_hasher(FixedState::default()),
             directory: Directory::new(),
@@ -124,9 +130,23 @@ impl Engine {
         self.clock
     }
 
-    /// Returns the earliest position of the journal that any message or page needs; `None` if none does.
-    pub fn low_water(&self) -> Option<u64> {
-        self.queues.values().filter_map(Queue::low_water).min()
+    /// Returns what of the journal is needed.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Counts anew how many bytes of each bucket of the journal are needed, by first position: what
+    /// [`Usage::by_bucket`] must say. It looks at every message in memory and every page.
+    pub fn recount(&self) -> BTreeMap<u64, u64> {
+        let mut ledger = Ledger::default();
+        self.queues.values().for_each(|queue| queue.recount(&mut ledger));
+        let mut sums = BTreeMap::new();
+        let counted = ledger.drain(|position, bytes| {
+            *sums.entry(self.usage.bucket(position)).or_insert(0) += bytes.unsigned_abs();
+            Ok::<(), ()>(())
+        });
+        assert!(counted.is_ok() && self.usage.is_settled(), "buckets are left over of which nothing is needed");
+        sums
     }
 
     /// Returns the queues that changed since the last call, in order of creation.
@@ -172,10 +192,16 @@ impl Engine {
         for id in event.queues().into_iter().flatten() {
             if let Some(queue) = self.queues.get_mut(&id) {
                 queue.promote();
+                queue.settle(&mut self.usage).expect("only what was there goes");
             }
             self.reschedule(id);
             self.changed.insert(id);
         }
+    }
+
+    /// Notes that the record at a position is complete, with so many bytes of payload: all its events were applied.
+    pub fn record_ended(&mut self, position: u64, payload_bytes: usize) {
+        self.usage.record_ended(position, payload_bytes as u64);
     }
 
     fn change(&mut self, at: At, event: &Event, span: Span) {
@@ -191,7 +217,9 @@ impl Engine {
                 self.forget_deleted(now);
             }
             Event::QueueDeleted { queue } => {
-                let gone = self.queues.remove(queue).expect("a queue that is deleted exists");
+                let mut gone = self.queues.remove(queue).expect("a queue that is deleted exists");
+                gone.disown();
+                gone.settle(&mut self.usage).expect("only what was there goes");
                 let home = (gone.arn.region.clone(), gone.arn.account);
                 let names = self.directory.get_mut(&home).expect("a queue is listed");
                 names.remove(gone.arn.name.as_str());
@@ -276,7 +304,8 @@ impl Engine {
                 }
             }
             Event::Chilled { queue, page, messages } => {
-                self.queue_mut(*queue).chill(*page, span.at(at.position), messages, now);
+                let listed = Page::new(span.at(at.position), messages, &self.usage);
+                self.queue_mut(*queue).chill(*page, listed, messages, now);
             }
             Event::Thawed { queue, page, messages } => {
                 self.loaded.remove(&(*queue, *page));
@@ -285,11 +314,11 @@ impl Engine {
             }
             Event::Repaged { queue, page, messages } => {
                 self.loaded.remove(&(*queue, *page));
-                let queue = self.queue_mut(*queue);
                 if messages.is_empty() {
-                    queue.cold.remove(*page);
+                    self.queue_mut(*queue).cold.remove(*page);
                 } else {
-                    queue.cold.put(*page, Page::new(span.at(at.position), messages));
+                    let listed = Page::new(span.at(at.position), messages, &self.usage);
+                    self.queue_mut(*queue).cold.put(*page, listed);
                 }
             }
             Event::TaskStarted { task, source, source_arn, destination, rate, to_move } => {

@@ -15,9 +15,11 @@ pub mod ids;
 pub mod queue;
 mod snapshot;
 mod tasks;
+pub mod usage;
 
 pub use decide::{Decision, PageWish, Purpose};
 pub use due::Due;
 pub use engine::{At, Engine, Options};
 pub use queue::Queue;
 pub use snapshot::Picture;
+pub use usage::Usage;

@@ -24,7 +24,8 @@ use stanchion_types::attributes::{Counters, QueueAttributes};
 use stanchion_types::{QueueArn, Timestamp};
 
 use crate::event::ColdMessage;
-use crate::ids::{ContentAddress, MessageKey, PageId, QueueId};
+use crate::ids::{MessageKey, PageId, QueueId};
+use crate::usage::{Ledger, Usage};
 use cold::{Cold, Page};
 use dedup::{Attempts, Originals};
 use lanes::Lanes;
@@ -62,6 +63,8 @@ pub struct Queue {
     pub(crate) attempts: Attempts,
     /// Most ready messages in memory.
     window: usize,
+    /// What the journal holds for the messages in memory.
+    ledger: Ledger,
 }
 
 impl Queue {
@@ -95,6 +98,7 @@ impl Queue {
             originals: Originals::default(),
             attempts: Attempts::default(),
             window,
+            ledger: Ledger::default(),
         }
     }
 
@@ -136,6 +140,7 @@ impl Queue {
     pub(crate) fn add(&mut self, key: MessageKey, message: Message) {
         self.by_age.insert((message.sent_at, key));
         let state = message.state;
+        self.ledger.add_content(message.content);
         let before = self.messages.insert(key, message);
         assert!(before.is_none(), "message {key:?} was added twice");
         match state {
@@ -197,6 +202,7 @@ impl Queue {
         self.withdraw(key, now);
         let message = self.messages.remove(&key).expect("the message was just withdrawn");
         self.by_age.remove(&(message.sent_at, key));
+        self.ledger.remove_content(message.content);
         message
     }
 
@@ -264,11 +270,11 @@ impl Queue {
     }
 
     /// Moves messages from memory to a page.
-    pub(crate) fn chill(&mut self, id: PageId, list: ContentAddress, messages: &[ColdMessage], now: Timestamp) {
+    pub(crate) fn chill(&mut self, id: PageId, page: Page, messages: &[ColdMessage], now: Timestamp) {
         for message in messages {
             self.take(message.key, now);
         }
-        self.cold.put(id, Page::new(list, messages));
+        self.cold.put(id, page);
         if self.waiting > 0 {
             while self.tail.front().is_some_and(|key| !self.messages.contains_key(key)) {
                 self.tail.pop_front();
@@ -281,6 +287,7 @@ impl Queue {
         self.cold.remove(id);
         for (key, message) in messages {
             self.by_age.insert((message.sent_at, key));
+            self.ledger.add_content(message.content);
             self.messages.insert(key, message);
             self.enter_window(key);
         }
@@ -288,12 +295,15 @@ impl Queue {
 
     /// Forgets all messages; deduplication ids stay known.
     pub(crate) fn clear(&mut self, now: Timestamp) {
+        self.disown();
+        let (ledger, pages) = (std::mem::take(&mut self.ledger), std::mem::take(&mut self.cold.ledger));
         let (originals, purged) = (std::mem::take(&mut self.originals), Some(now));
         let tags = std::mem::take(&mut self.tags);
         let (arn, attributes) = (self.arn.clone(), self.attributes.clone());
         let (created, modified) = (self.created, self.modified);
         *self = Queue::new(self.id, arn, attributes, tags, created, self.window);
         (self.originals, self.purged, self.modified) = (originals, purged, modified);
+        (self.ledger, self.cold.ledger) = (ledger, pages);
     }
 
     /// Puts a message back where a snapshot found it.
@@ -303,6 +313,7 @@ impl Queue {
             State::Delayed { .. } => self.add(key, message),
             State::Ready | State::Waiting => {
                 self.by_age.insert((message.sent_at, key));
+                self.ledger.add_content(message.content);
                 self.messages.insert(key, message);
                 if state == State::Ready {
                     self.enter_window(key);
@@ -313,6 +324,7 @@ impl Queue {
             }
             State::InFlight { until } => {
                 self.by_age.insert((message.sent_at, key));
+                self.ledger.add_content(message.content);
                 self.messages.insert(key, message);
                 self.timers.insert((until, key));
                 self.lanes.restore_in_flight(group, last_at);
@@ -368,9 +380,24 @@ impl Queue {
         [timer, delay, oldest, page].into_iter().flatten().min().unwrap_or(Timestamp::NEVER)
     }
 
-    /// Returns the earliest position of the journal that a message or page of this queue needs.
-    pub fn low_water(&self) -> Option<u64> {
-        let contents = self.messages.values().map(|message| message.content.position);
-        contents.chain(self.cold.pages().map(|(_, page)| page.low_water)).min()
+    /// Notes that nothing of this queue is needed any more.
+    pub(crate) fn disown(&mut self) {
+        self.messages.values().for_each(|message| self.ledger.remove_content(message.content));
+        self.cold.disown();
+    }
+
+    /// Tells the shard's accounting what came and went since the last time.
+    ///
+    /// # Errors
+    /// As [`Usage::settle`].
+    pub(crate) fn settle(&mut self, usage: &mut Usage) -> Result<(), u64> {
+        usage.settle(&mut self.ledger)?;
+        usage.settle(&mut self.cold.ledger)
+    }
+
+    /// Notes anew everything that this queue needs of the journal.
+    pub(crate) fn recount(&self, ledger: &mut Ledger) {
+        self.messages.values().for_each(|message| ledger.add_content(message.content));
+        self.cold.pages().for_each(|(_, page)| ledger.add_page(page));
     }
 }

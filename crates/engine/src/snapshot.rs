@@ -24,9 +24,10 @@ use crate::queue::dedup::{Attempt, Original};
 use crate::queue::lanes::Conduct;
 use crate::queue::message::{Message, State};
 use crate::tasks::Task;
+use crate::usage::Usage;
 
 /// Version of the snapshot's format, its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The state as it was when [`Engine::begin_snapshot`] was called.
 #[derive(Clone, Debug)]
@@ -117,6 +118,7 @@ impl Engine {
         head.u64(self.last_queue);
         head.u64(self.last_key);
         head.time(self.clock);
+        self.usage.put(&mut head);
         head.u64(self.deleted.len() as u64);
         for (arn, at) in &self.deleted {
             head.arn(arn);
@@ -138,13 +140,18 @@ impl Engine {
         engine.last_queue = input.u64("last queue")?;
         engine.last_key = input.u64("last key")?;
         engine.clock = input.time()?;
+        engine.usage = Usage::get(engine.options.usage.clone(), &mut input)?;
         engine.deleted = input.list(|input| Ok((input.arn()?, input.time()?)))?.into_iter().collect();
         for _ in 0..input.length()? {
-            let queue = get_queue(&engine, &mut input)?;
+            let mut queue = get_queue(&engine, &mut input)?;
+            queue.settle(&mut engine.usage).map_err(|_| input.damage("position in no bucket"))?;
             engine.install(queue);
         }
         for (id, task) in input.list(get_task)? {
             engine.tasks.restore(id, task);
+        }
+        if !engine.usage.is_settled() {
+            return Err(input.damage("bucket of which nothing is needed"));
         }
         if !input.is_empty() {
             return Err(input.damage("end of snapshot"));
@@ -188,7 +195,10 @@ fn put_queue(queue: &Queue, out: &mut Vec<u8>) {
         out.time(page.oldest);
         out.time(page.newest);
         out.option(page.received.as_ref(), |out, (low, high)| out.keys(&[*low, *high]));
-        out.u64(page.low_water);
+        out.list(&page.contents, |out, (bucket, bytes)| {
+            out.u64(*bucket);
+            out.u64(*bytes);
+        });
     });
     let originals: Vec<_> = queue.originals.iter().collect();
     out.list(&originals, |out, (key, original)| {
@@ -291,7 +301,11 @@ fn get_page(input: &mut Get<'_>) -> Result<(PageId, Page), Damage> {
         Some(&[low, high]) => Some((low, high)),
         Some(_) => return Err(input.damage("keys of page")),
     };
-    Ok((id, Page { list, count, oldest, newest, received, low_water: input.u64("low water")? }))
+    let contents = input.list(|input| Ok((input.u64("bucket")?, input.u64("bytes")?)))?.into_boxed_slice();
+    if contents.iter().any(|(_, bytes)| *bytes > i64::MAX as u64) {
+        return Err(input.damage("bytes of page"));
+    }
+    Ok((id, Page { list, count, oldest, newest, received, contents }))
 }
 
 fn put_task(id: TaskId, task: &Task, out: &mut Vec<u8>) {

@@ -113,6 +113,7 @@ impl Shard {
             engine.apply(at, &event, span);
             Ok::<(), Damage>(())
         })?;
+        self.engine.record_ended(record.position, record.payload.len());
         self.tail = record.position;
         self.now = self.now.max(record.clock);
         self.gate = Gate::new(self.tail);
@@ -142,10 +143,10 @@ impl Shard {
         Some(Snapshot { position: self.snapshot_at, state })
     }
 
-    /// Returns the first position that any message still needs; with a snapshot saved, records below it and covered
+    /// Returns the first position that any message may still need; with a snapshot saved, records below it and covered
     /// by the snapshot can be trimmed.
     pub fn low_water(&self) -> u64 {
-        self.engine.low_water().unwrap_or(self.tail + 1)
+        self.engine.usage().low_water()
     }
 
     /// Returns the last position handed out.
@@ -378,6 +379,7 @@ impl Shard {
         let Turn { payload, count, replies, reads } = std::mem::take(&mut self.turn);
         if count > 0 {
             self.tail += 1;
+            self.engine.record_ended(self.tail, payload.len());
             let record = Record { position: self.tail, clock: self.now, count, payload: Bytes::from(payload) };
             self.outputs.push_back(Output::Append(record));
         }

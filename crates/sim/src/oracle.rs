@@ -424,6 +424,10 @@ impl Oracle {
     fn rest(&mut self, shard: &Shard, turn: &Turn<'_>) -> Result<(), Violation> {
         let now = turn.now;
         let Truth { shadow, layout } = &self.truth;
+        let (counted, needed) = (shard.engine().usage().by_bucket(), shard.engine().recount());
+        if counted != needed {
+            return Err(format!("of the journal {counted:?} are counted and {needed:?} are needed"));
+        }
         for id in shadow.queue_ids() {
             let mut expected = shadow.counters(id);
             let leftovers = layout.leftovers(shadow, id);

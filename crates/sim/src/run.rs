@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use stanchion_engine::usage;
 use stanchion_shard::Options;
 use stanchion_types::limits;
 
@@ -91,6 +92,11 @@ fn options(chance: &mut Chance) -> Options {
         window_standard: 2 + chance.below(7) as usize,
         window_fifo: 2 + chance.below(7) as usize,
         page_messages: 1 + chance.below(4) as usize,
+        usage: usage::Options {
+            bucket_bytes: 1 + chance.below(2_000),
+            segment_bytes: 1 + chance.below(8_000),
+            slack_bytes: chance.below(4_000),
+        },
         rest_seconds: if chance.percent(50) { 0 } else { limits::REST_SECONDS },
         ..stanchion_engine::Options::default()
     };

@@ -14,6 +14,7 @@ use stanchion_types::Timestamp;
 
 use crate::event::ColdMessage;
 use crate::ids::{ContentAddress, MessageKey, PageId};
+use crate::usage::{Ledger, Usage, contents_by_bucket};
 
 /// Where the first page of a queue is numbered, so that there is room on both sides.
 const MIDDLE: u64 = 1 << 48;
@@ -32,23 +33,23 @@ pub struct Page {
     /// The smallest and the largest key, if any of its messages was received before and so has receipts; no other
     /// message can be looked for by key.
     pub received: Option<(MessageKey, MessageKey)>,
-    /// The earliest position that it needs: of its list or of a content.
-    pub low_water: u64,
+    /// The buckets of the journal that hold the contents of its messages, by first position, and how many bytes each
+    /// holds.
+    pub contents: Box<[(u64, u64)]>,
 }
 
 impl Page {
     /// Describes a page; the list must not be empty.
-    pub fn new(list: ContentAddress, messages: &[ColdMessage]) -> Self {
+    pub fn new(list: ContentAddress, messages: &[ColdMessage], usage: &Usage) -> Self {
         let sent = || messages.iter().map(|message| message.sent_at);
         let received = || messages.iter().filter(|message| message.receives.count > 0).map(|message| message.key);
-        let positions = messages.iter().map(|message| message.content.position);
         Page {
             list,
             count: messages.len() as u32,
             oldest: sent().min().expect("a page lists messages"),
             newest: sent().max().expect("a page lists messages"),
             received: received().min().zip(received().max()),
-            low_water: positions.min().expect("a page lists messages").min(list.position),
+            contents: contents_by_bucket(messages, |position| usage.bucket(position)),
         }
     }
 }
@@ -62,6 +63,8 @@ pub struct Cold {
     /// [`Timestamp::NEVER`] while the read is under way, later if it failed.
     reading: BTreeMap<PageId, Timestamp>,
     messages: u64,
+    /// What the journal holds for these pages.
+    pub(crate) ledger: Ledger,
 }
 
 impl Cold {
@@ -105,6 +108,7 @@ impl Cold {
         self.remove(id);
         self.by_age.insert((page.oldest, id));
         self.messages += u64::from(page.count);
+        self.ledger.add_page(&page);
         self.pages.insert(id, page);
     }
 
@@ -114,12 +118,13 @@ impl Cold {
         if let Some(page) = self.pages.remove(&id) {
             self.by_age.remove(&(page.oldest, id));
             self.messages -= u64::from(page.count);
+            self.ledger.remove_page(&page);
         }
     }
 
-    /// Removes all pages.
-    pub fn clear(&mut self) {
-        *self = Cold::default();
+    /// Notes that no page is needed any more.
+    pub(crate) fn disown(&mut self) {
+        self.pages.values().for_each(|page| self.ledger.remove_page(page));
     }
 
     /// Lists the pages on which a received message with this key could be.

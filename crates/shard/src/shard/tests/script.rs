@@ -42,6 +42,8 @@ fn play(options: &Options, story: &str, restarts: Restarts) {
     for (number, line) in story.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
         let (step, expected) = line.split_once("=>").map_or((line, "ok"), |(step, after)| (step, after.trim()));
         let heard = world.step(step.trim());
+        let engine = world.shard.engine();
+        assert_eq!(engine.usage().by_bucket(), engine.recount(), "what is needed after step {number}: {line}");
         let mode = if restarts == Restarts::Never { "" } else { " with restarts" };
         assert_eq!(heard, expected, "step {number}{mode}: {line}");
         if restarts == Restarts::AfterEveryStep {

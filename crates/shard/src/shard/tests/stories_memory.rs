@@ -7,7 +7,10 @@ use crate::Options;
 
 /// A window of four messages and pages of two.
 fn tiny() -> Options {
-    let engine = engine::Options { window_standard: 4, window_fifo: 4, page_messages: 2, ..engine::Options::default() };
+    // Buckets of a record or two, so that pages reach over many.
+    let usage = engine::usage::Options { bucket_bytes: 150, ..Default::default() };
+    let engine =
+        engine::Options { window_standard: 4, window_fifo: 4, page_messages: 2, usage, ..engine::Options::default() };
     Options { engine, seed: 1 }
 }
 

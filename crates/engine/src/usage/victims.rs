@@ -1,0 +1,75 @@
+//! Which part of the journal is worth emptying.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use super::Usage;
+
+/// Most of a run that may be live, in hundredths: moving more gains next to nothing.
+const LIVE_MAX: u128 = 85;
+
+/// A stretch of the journal as the choice sees it.
+#[derive(Clone, Copy)]
+struct Stretch {
+    first: u64,
+    last: u64,
+    size: u64,
+    live: u64,
+}
+
+impl Usage {
+    /// Returns the run of buckets, long enough to give back files, of which the least is needed; among equals the oldest.
+    ///
+    /// The newest bytes are left out, as are runs that contain a bucket to avoid. `None` if nothing is worth moving.
+    pub fn sparsest(&self, avoided: &BTreeSet<u64>) -> Option<RangeInclusive<u64>> {
+        let segment = self.options.segment_bytes;
+        let mut room = self.open.written;
+        let old = self.closed.iter().rev().skip_while(|(_, bucket)| {
+            room += bucket.written;
+            room <= self.options.slack_bytes
+        });
+        let mut stretches: Vec<Stretch> = old
+            .map(|(&first, bucket)| {
+                let size = bucket.written + bucket.gap.min(segment);
+                Stretch { first, last: bucket.last, size, live: bucket.live }
+            })
+            .collect();
+        stretches.reverse();
+        let runs = stretches.split(|stretch| avoided.contains(&stretch.first));
+        let runs = runs.filter_map(|run| sparsest_of(run, 2 * segment));
+        let best = runs.reduce(|best, run| if is_sparser(&run, &best) { run } else { best })?;
+        let worth_it = u128::from(best.live) * 100 <= u128::from(best.size) * LIVE_MAX;
+        worth_it.then_some(best.first..=best.last)
+    }
+
+    /// Returns the positions of the first bucket in a range of positions of which something is needed.
+    pub fn first_needed(&self, range: &RangeInclusive<u64>) -> Option<u64> {
+        self.closed.range(range.clone()).find(|(_, bucket)| bucket.live > 0).map(|(first, _)| *first)
+    }
+}
+
+/// Slides a window of at least `size` bytes over neighbours; all of them are the window if they are fewer.
+fn sparsest_of(run: &[Stretch], size: u64) -> Option<Stretch> {
+    let mut best: Option<Stretch> = None;
+    let mut window = Stretch { first: run.first()?.first, last: 0, size: 0, live: 0 };
+    let mut start = 0;
+    for stretch in run {
+        window.last = stretch.last;
+        window.size += stretch.size;
+        window.live += stretch.live;
+        while window.size - run[start].size >= size {
+            window.size -= run[start].size;
+            window.live -= run[start].live;
+            start += 1;
+            window.first = run[start].first;
+        }
+        if window.size >= size && best.as_ref().is_none_or(|best| is_sparser(&window, best)) {
+            best = Some(window);
+        }
+    }
+    best.or(Some(window))
+}
+
+fn is_sparser(one: &Stretch, two: &Stretch) -> bool {
+    u128::from(one.live) * u128::from(two.size) < u128::from(two.live) * u128::from(one.size)
+}
