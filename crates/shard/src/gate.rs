@@ -7,7 +7,7 @@ use stanchion_engine::command::Reply;
 use crate::{Output, Ticket};
 
 /// Replies in the order in which they were decided, each with the position at which that was.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Gate {
     durable: u64,
     waiting: VecDeque<(u64, Ticket, Reply)>,

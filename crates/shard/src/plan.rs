@@ -9,7 +9,7 @@ use stanchion_engine::ids::Entropy;
 use crate::{ReadId, Ticket};
 
 /// A command that is decided again when its page is there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) ticket: Ticket,
     pub(crate) command: Command,
@@ -17,14 +17,14 @@ pub(crate) struct Job {
 }
 
 /// A read under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Read {
     pub(crate) wish: PageWish,
     pub(crate) jobs: Vec<Job>,
 }
 
 /// All reads under way; a page is read once, however many want it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reads {
     last: u64,
     reads: BTreeMap<ReadId, Read>,

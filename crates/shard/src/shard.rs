@@ -28,7 +28,7 @@ pub struct Options {
 }
 
 /// A shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shard {
     engine: Engine,
     /// The clock of the last turn; it never goes back.
@@ -49,7 +49,7 @@ pub struct Shard {
 }
 
 /// What a turn has brought so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Turn {
     payload: Vec<u8>,
     count: u32,

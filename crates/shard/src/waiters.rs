@@ -9,7 +9,7 @@ use stanchion_types::Timestamp;
 use crate::Ticket;
 
 /// Parked receives, for each queue in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Waiters {
     by_queue: BTreeMap<QueueId, BTreeMap<u64, Ticket>>,
     by_ticket: BTreeMap<Ticket, Waiter>,
@@ -17,7 +17,7 @@ pub(crate) struct Waiters {
     arrivals: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiter {
     receive: Receive,
     deadline: Timestamp,

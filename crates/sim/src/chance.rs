@@ -10,6 +10,12 @@ impl Chance {
         Chance(seed ^ 0x5eed_5eed_5eed_5eed)
     }
 
+    /// Makes the generator with a number that comes from this one's seed, the same however much was drawn elsewhere.
+    pub fn branch(&self, number: u64) -> Self {
+        let mut branch = Chance(self.0 ^ number.wrapping_mul(0xd134_2543_de82_ef95));
+        Chance(branch.bits())
+    }
+
     /// Draws 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

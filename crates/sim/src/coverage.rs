@@ -35,18 +35,30 @@ marks! {
     QueueCreated, QueueDeleted, QueueExists, QueueRests, AttributesSet, AttributesRefused, TagsChanged, Purged,
     PurgeRests, NoSuchQueue,
     CrashLostSuffix, CrashLostNothing, RestoredFromSnapshot, RestoredFromNothing, Trimmed, Drained,
+    ClockSetBack, ClockJumped,
 }
 
 /// How often each situation was met.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     counts: BTreeMap<Mark, u64>,
+    operations: BTreeMap<&'static str, u64>,
 }
 
 impl Coverage {
     /// Counts a situation.
     pub fn hit(&mut self, mark: Mark) {
         *self.counts.entry(mark).or_default() += 1;
+    }
+
+    /// Counts an operation: a command, or in brackets what else happens to a shard.
+    pub fn operation(&mut self, name: &'static str) {
+        *self.operations.entry(name).or_default() += 1;
+    }
+
+    /// Returns the operations by name.
+    pub fn operations(&self) -> &BTreeMap<&'static str, u64> {
+        &self.operations
     }
 
     /// Returns how often a situation was met.
@@ -58,6 +70,9 @@ impl Coverage {
     pub fn add(&mut self, other: &Coverage) {
         for (mark, count) in &other.counts {
             *self.counts.entry(*mark).or_default() += count;
+        }
+        for (name, count) in &other.operations {
+            *self.operations.entry(name).or_default() += count;
         }
     }
 

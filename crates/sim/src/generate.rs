@@ -9,6 +9,8 @@ use stanchion_types::attributes::{
 use stanchion_types::{AccountId, QueueArn, QueueName, Region};
 
 use crate::chance::Chance;
+use crate::habits::{Asked, Habits};
+use crate::journal::Store;
 use crate::world::World;
 
 /// The queues of the world.
@@ -31,7 +33,7 @@ impl Names {
     }
 
     /// Lists the ids of the queues that exist.
-    pub fn existing(&self, world: &World) -> Vec<QueueId> {
+    pub fn existing<S: Store>(&self, world: &World<S>) -> Vec<QueueId> {
         self.arns.iter().filter_map(|arn| Some(world.shard().find(arn)?.id())).collect()
     }
 
@@ -56,40 +58,47 @@ pub fn arn(name: &str) -> QueueArn {
 }
 
 /// Draws a command.
-pub fn command(world: &World, names: &Names, chance: &mut Chance) -> Command {
-    let arn = chance.pick(&names.arns).clone();
+pub fn command<S: Store>(world: &World<S>, names: &Names, habits: &Habits, chance: &mut Chance) -> Command {
+    let arn = if habits.loud { names.arns[0].clone() } else { chance.pick(&names.arns).clone() };
     let Some(queue) = world.shard().find(&arn).map(|queue| queue.id()) else {
         return match chance.percent(90) {
             true => create(arn, names, chance),
-            false => other(world, QueueId(1 + chance.below(9)), arn, names, chance),
+            false => other(world, QueueId(1 + chance.below(9)), arn, names, habits, chance),
         };
     };
     let fifo = arn.name.is_fifo();
-    match chance.below(1000) {
-        0..330 => send(queue, fifo, chance),
-        330..650 => receive(queue, fifo, chance),
-        650..780 => Command::Delete { queue, receipts: receipts(world, queue, chance) },
-        780..870 => {
+    match habits.command(chance) {
+        Asked::Send => send(queue, fifo, habits, chance),
+        Asked::Receive => receive(queue, fifo, habits, chance),
+        Asked::Delete => Command::Delete { queue, receipts: receipts(world, queue, chance) },
+        Asked::Change => {
             let receipts = receipts(world, queue, chance);
             let changes =
                 receipts.into_iter().map(|receipt| (receipt, *chance.pick(&[0, 0, 1, 5, 30, 43_199, 43_200])));
             Command::ChangeVisibility { queue, changes: changes.collect() }
         }
-        870..900 => Command::DescribeQueue { queue },
-        900..935 => Command::SetQueueAttributes { queue, attributes: attributes(&arn, names, chance) },
-        935..939 => Command::Purge { queue },
-        939..943 => Command::DeleteQueue { queue },
-        943..947 => create(arn, names, chance),
-        947..975 => {
+        Asked::Describe => Command::DescribeQueue { queue },
+        Asked::SetAttributes => Command::SetQueueAttributes { queue, attributes: attributes(&arn, names, chance) },
+        Asked::Purge => Command::Purge { queue },
+        Asked::DeleteQueue => Command::DeleteQueue { queue },
+        Asked::Create => create(arn, names, chance),
+        Asked::StartTask => {
             let destination = chance.percent(40).then(|| names.target(&arn, chance));
             let rate = chance.percent(50).then(|| 1 + chance.below(10) as u32);
             Command::StartMoveTask { source: arn, destination, rate }
         }
-        _ => other(world, queue, arn, names, chance),
+        Asked::Other => other(world, queue, arn, names, habits, chance),
     }
 }
 
-fn other(world: &World, queue: QueueId, arn: QueueArn, names: &Names, chance: &mut Chance) -> Command {
+fn other<S: Store>(
+    world: &World<S>,
+    queue: QueueId,
+    arn: QueueArn,
+    names: &Names,
+    habits: &Habits,
+    chance: &mut Chance,
+) -> Command {
     match chance.below(9) {
         0 => {
             let known = &world.known().tasks;
@@ -110,7 +119,7 @@ fn other(world: &World, queue: QueueId, arn: QueueArn, names: &Names, chance: &m
             let set = (0..chance.below(12)).map(|_| (tag(chance), tag(chance))).collect();
             Command::ChangeTags { queue, set, remove: (0..chance.below(6)).map(|_| tag(chance)).collect() }
         }
-        7 => receive(queue, arn.name.is_fifo(), chance),
+        7 => receive(queue, arn.name.is_fifo(), habits, chance),
         _ => Command::DescribeQueue { queue },
     }
 }
@@ -166,15 +175,18 @@ fn attributes(arn: &QueueArn, names: &Names, chance: &mut Chance) -> Vec<Attribu
     changes
 }
 
-fn send(queue: QueueId, fifo: bool, chance: &mut Chance) -> Command {
-    let count = if chance.percent(60) { 1 } else { 1 + chance.below(10) };
+fn send(queue: QueueId, fifo: bool, habits: &Habits, chance: &mut Chance) -> Command {
+    let count = if chance.percent(60) && !habits.loud { 1 } else { 1 + chance.below(10) };
     let submission = |chance: &mut Chance| {
         let mut content = chance.bits().to_le_bytes().to_vec();
         content.resize(8 + chance.below(20) as usize, b'.');
         Submission {
             size: if chance.percent(2) { 2000 } else { content.len() },
             delay_seconds: (!fifo && chance.percent(30)).then(|| *chance.pick(&[0, 1, 2, 10, 900])),
-            group: (fifo || chance.percent(50)).then(|| GroupKey(chance.below(3))),
+            group: (fifo || habits.loud || chance.percent(50)).then(|| match habits.loud && chance.percent(80) {
+                true => GroupKey(0),
+                false => GroupKey(chance.below(3)),
+            }),
             deduplication: fifo.then(|| Deduplication {
                 hash: DeduplicationHash(u128::from(chance.below(40))),
                 explicit: chance.percent(70),
@@ -185,18 +197,19 @@ fn send(queue: QueueId, fifo: bool, chance: &mut Chance) -> Command {
     Command::Send { queue, messages: (0..count).map(|_| submission(chance)).collect() }
 }
 
-fn receive(queue: QueueId, fifo: bool, chance: &mut Chance) -> Command {
+fn receive(queue: QueueId, fifo: bool, habits: &Habits, chance: &mut Chance) -> Command {
+    let timeouts: &[u32] = if habits.loud { &[600, 43_000] } else { &[0, 1, 1, 2, 5, 30, 600] };
     Command::Receive(Receive {
         queue,
         max_messages: if chance.percent(40) { 1 } else { 1 + chance.below(10) as usize },
-        visibility_seconds: chance.percent(60).then(|| *chance.pick(&[0, 1, 1, 2, 5, 30, 600])),
+        visibility_seconds: (habits.loud || chance.percent(60)).then(|| *chance.pick(timeouts)),
         wait_seconds: chance.percent(80).then(|| *chance.pick(&[0, 0, 0, 1, 20])),
         attempt: (fifo && chance.percent(40)).then(|| DeduplicationHash(u128::from(chance.below(4)))),
     })
 }
 
 /// Picks receipts: mostly fresh ones, at times old ones, seldom one of a message that is long gone.
-fn receipts(world: &World, queue: QueueId, chance: &mut Chance) -> Vec<Receipt> {
+fn receipts<S: Store>(world: &World<S>, queue: QueueId, chance: &mut Chance) -> Vec<Receipt> {
     let own = world.known().receipts.iter().rev().filter(|(of, _)| *of == queue).map(|(_, receipt)| *receipt);
     let own: Vec<Receipt> = own.collect();
     let count = if chance.percent(60) { 1 } else { 1 + chance.below(5) };
@@ -226,7 +239,7 @@ pub fn receive_all(queue: QueueId) -> Command {
 }
 
 /// Makes the deletions of everything that was received.
-pub fn delete_all(world: &World) -> Vec<Command> {
+pub fn delete_all<S: Store>(world: &World<S>) -> Vec<Command> {
     let known = world.known().receipts.iter();
     known.map(|(queue, receipt)| Command::Delete { queue: *queue, receipts: vec![*receipt] }).collect()
 }

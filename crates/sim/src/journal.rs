@@ -1,8 +1,10 @@
-//! A journal that is only a list, so that a crash can cut it where it likes.
+//! What a simulated shard writes to, and the plain kind: a list, so that a crash can cut it where it likes.
 
 use bytes::Bytes;
 use stanchion_engine::ids::ContentAddress;
 use stanchion_shard::Record;
+
+use crate::shadow::Violation;
 
 /// A snapshot of a shard as it would lie on disk.
 #[derive(Clone, Debug)]
@@ -13,6 +15,47 @@ pub struct Snapshot {
     pub low_water: u64,
     /// The shard's bytes.
     pub bytes: Vec<u8>,
+}
+
+/// Where a world keeps the records of its shard.
+pub trait Store {
+    /// Returns the last position that was appended.
+    fn tail(&self) -> u64;
+
+    /// Returns the position up to which records survive a crash.
+    fn durable(&self) -> u64;
+
+    /// Returns the position up to which records may be gone.
+    fn trimmed(&self) -> u64;
+
+    /// Returns the newest saved snapshot.
+    fn saved(&self) -> Option<&Snapshot>;
+
+    /// Appends a record; positions have to be dense.
+    fn append(&mut self, record: Record) -> Result<(), Violation>;
+
+    /// Makes the records up to a position durable, if it can, and returns how far it came.
+    fn sync(&mut self, position: u64) -> u64;
+
+    /// Saves a snapshot whose position is durable, and trims what neither it nor the state needs.
+    fn save(&mut self, snapshot: Snapshot) -> Result<(), Violation>;
+
+    /// Crashes: loses what comes after a position, or what the store itself says it has lost, and returns the new tail.
+    fn cut(&mut self, position: u64) -> Result<u64, Violation>;
+
+    /// Lists the records from a position on.
+    fn from(&self, position: u64) -> &[Record];
+
+    /// Reads bytes of a record's payload; why not, if that is impossible.
+    fn read(&self, at: ContentAddress) -> Result<Bytes, Violation>;
+
+    /// Tells whether nothing can be written any more before a crash.
+    fn is_off(&self) -> bool {
+        false
+    }
+
+    /// Loses the last record, durable or not, unless a snapshot covers it: what a journal must never do.
+    fn lose_last(&mut self) {}
 }
 
 /// The records of one shard, a watermark, and the newest snapshot.
@@ -29,29 +72,24 @@ pub struct Journal {
     saved: Option<Snapshot>,
 }
 
-impl Journal {
-    /// Returns the last position that was appended.
-    pub fn tail(&self) -> u64 {
+impl Store for Journal {
+    fn tail(&self) -> u64 {
         self.trimmed + self.records.len() as u64
     }
 
-    /// Returns the position up to which records survive a crash.
-    pub fn durable(&self) -> u64 {
+    fn durable(&self) -> u64 {
         self.durable
     }
 
-    /// Returns the position up to which records were trimmed.
-    pub fn trimmed(&self) -> u64 {
+    fn trimmed(&self) -> u64 {
         self.trimmed
     }
 
-    /// Returns the newest saved snapshot.
-    pub fn saved(&self) -> Option<&Snapshot> {
+    fn saved(&self) -> Option<&Snapshot> {
         self.saved.as_ref()
     }
 
-    /// Appends a record; positions have to be dense.
-    pub fn append(&mut self, record: Record) -> Result<(), String> {
+    fn append(&mut self, record: Record) -> Result<(), Violation> {
         if record.position != self.tail() + 1 {
             return Err(format!("record {} follows record {}", record.position, self.tail()));
         }
@@ -59,45 +97,34 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes the records up to a position durable.
-    pub fn sync(&mut self, position: u64) {
+    fn sync(&mut self, position: u64) -> u64 {
         assert!(position <= self.tail(), "only what was appended can be synced");
         self.durable = self.durable.max(position);
+        self.durable
     }
 
-    /// Saves a snapshot whose position is durable, and trims what neither it nor the state needs.
-    pub fn save(&mut self, snapshot: Snapshot) {
+    fn save(&mut self, snapshot: Snapshot) -> Result<(), Violation> {
         assert!(snapshot.position <= self.durable, "a snapshot is saved once its position is durable");
         let needed = snapshot.low_water.min(snapshot.position + 1);
         let gone = needed.saturating_sub(self.trimmed + 1);
         self.records.drain(..gone as usize);
         self.trimmed += gone;
         self.saved = Some(snapshot);
+        Ok(())
     }
 
-    /// Loses everything after a position, as a crash does.
-    pub fn cut(&mut self, position: u64) {
+    fn cut(&mut self, position: u64) -> Result<u64, Violation> {
         assert!(position >= self.durable, "what is durable is not lost");
         self.records.truncate((position - self.trimmed) as usize);
         self.durable = position;
+        Ok(position)
     }
 
-    /// Loses the last record, durable or not, unless the snapshot covers it: what a journal must never do.
-    pub fn lose_last(&mut self) {
-        let covered = self.saved.as_ref().map_or(0, |saved| saved.position);
-        if self.tail() > covered.max(self.trimmed) {
-            self.records.pop();
-            self.durable = self.durable.min(self.tail());
-        }
-    }
-
-    /// Lists the records from a position on.
-    pub fn from(&self, position: u64) -> &[Record] {
+    fn from(&self, position: u64) -> &[Record] {
         &self.records[(position - self.trimmed - 1) as usize..]
     }
 
-    /// Reads bytes of a record's payload; why not, if that is impossible.
-    pub fn read(&self, at: ContentAddress) -> Result<Bytes, String> {
+    fn read(&self, at: ContentAddress) -> Result<Bytes, Violation> {
         if at.position <= self.trimmed {
             return Err(format!("{at:?} was trimmed: the journal begins after {}", self.trimmed));
         }
@@ -108,6 +135,14 @@ impl Journal {
             return Err(format!("{at:?} is past the end of its record"));
         }
         Ok(record.payload.slice(start..end))
+    }
+
+    fn lose_last(&mut self) {
+        let covered = self.saved.as_ref().map_or(0, |saved| saved.position);
+        if self.tail() > covered.max(self.trimmed) {
+            self.records.pop();
+            self.durable = self.durable.min(self.tail());
+        }
     }
 }
 
@@ -128,9 +163,9 @@ mod tests {
         }
         assert!(journal.append(record(7)).is_err());
         journal.sync(4);
-        journal.cut(4);
+        assert_eq!(journal.cut(4), Ok(4));
         assert_eq!(journal.tail(), 4);
-        journal.save(Snapshot { position: 4, low_water: 3, bytes: Vec::new() });
+        journal.save(Snapshot { position: 4, low_water: 3, bytes: Vec::new() }).expect("a list always saves");
         assert_eq!(journal.trimmed(), 2);
         let at = |position| ContentAddress { position, offset: 1, length: 2 };
         assert!(journal.read(at(2)).is_err());

@@ -5,6 +5,7 @@
 //! message that has grown too old is noticed there when the page is read. Such leftovers are counted and never served.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use stanchion_engine::event::{ColdMessage, Event};
 use stanchion_engine::ids::{ContentAddress, PageId, QueueId, Span};
@@ -14,7 +15,7 @@ use crate::shadow::{Shadow, Violation};
 /// The pages of all queues.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    pages: BTreeMap<(QueueId, PageId), Page>,
+    pages: BTreeMap<(QueueId, PageId), Arc<Page>>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +58,8 @@ impl Layout {
     }
 
     fn of(&self, queue: QueueId) -> impl Iterator<Item = &ColdMessage> {
-        self.pages.iter().filter(move |((of, _), _)| *of == queue).flat_map(|(_, page)| &page.messages)
+        let pages = self.pages.range((queue, PageId(0))..=(queue, PageId(u64::MAX)));
+        pages.flat_map(|(_, page)| &page.messages)
     }
 
     /// Follows an event.
@@ -71,7 +73,7 @@ impl Layout {
                 if let Some(twice) = messages.iter().find(|message| self.is_cold(*queue, message.key.0)) {
                     return Err(format!("{:?} is put on two pages", twice.key));
                 }
-                let before = self.pages.insert((*queue, *page), Page { list, messages: messages.clone() });
+                let before = self.pages.insert((*queue, *page), Arc::new(Page { list, messages: messages.clone() }));
                 if before.is_some() {
                     return Err(format!("{page:?} is written over"));
                 }
@@ -90,7 +92,7 @@ impl Layout {
                     return Err(format!("{page:?} is rewritten as {messages:?} and was {:?}", before.messages));
                 }
                 if !messages.is_empty() {
-                    self.pages.insert((*queue, *page), Page { list, messages: messages.clone() });
+                    self.pages.insert((*queue, *page), Arc::new(Page { list, messages: messages.clone() }));
                 }
             }
             Event::Deleted { queue, keys } | Event::Expired { queue, keys } | Event::Received { queue, keys, .. } => {

@@ -1,50 +1,146 @@
-//! Runs seeds: `stanchion-sim --seeds N --start S --steps K`.
+//! Runs seeds: `stanchion-sim --seeds N --start S --steps K`, or for some minutes; `stanchion-sim exhaustive`.
+
+mod arguments;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use stanchion_sim::coverage::Coverage;
-use stanchion_sim::run::run;
+use stanchion_sim::exhaustive;
+use stanchion_sim::run::{Failure, Outcome, run};
 use stanchion_sim::sabotage::Sabotage;
+
+use arguments::{Arguments, Mode};
 
 /// Steps from which on a run is long enough to have to meet every situation.
 const LONG: u64 = 1_000_000;
+/// From so many failing seeds on the rest would tell nothing more.
+const FAILURES_MAX: usize = 10;
+/// How often the progress is told.
+const TELL: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let mut settings = [("--seeds", 1000), ("--start", 1), ("--steps", 600)];
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        let value = arguments.next().and_then(|text| text.parse().ok());
-        let setting = settings.iter_mut().find(|(known, _)| *known == name);
-        let (Some(setting), Some(value)) = (setting, value) else {
-            eprintln!("usage: stanchion-sim [--seeds N] [--start SEED] [--steps STEPS]");
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            eprintln!("{message}\n\n{}", arguments::USAGE);
             return ExitCode::from(2);
-        };
-        setting.1 = value;
-    }
-    let [(_, seeds), (_, start), (_, steps)] = settings;
-    let (began, mut told) = (Instant::now(), Instant::now());
-    let (mut coverage, mut taken) = (Coverage::default(), 0);
-    for seed in start..start + seeds {
-        let outcome = run(seed, steps, Sabotage::None);
-        coverage.add(&outcome.coverage);
-        taken += outcome.steps;
-        if let Some(failure) = outcome.failure {
-            eprintln!("{failure}");
-            return ExitCode::FAILURE;
         }
-        if told.elapsed() > Duration::from_secs(5) {
-            told = Instant::now();
-            let rate = taken as f64 / began.elapsed().as_secs_f64();
-            eprintln!("{} seeds, {taken} steps, {rate:.0} steps a second", seed - start + 1);
-        }
+    };
+    // A panic of the shard is a violation, told with its seed; without this it would be told twice.
+    std::panic::set_hook(Box::new(|_| {}));
+    let passed = match arguments.mode {
+        Mode::Seeds => seeds(&arguments),
+        Mode::Exhaustive => every_sequence(&arguments),
+    };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What all runs came to.
+#[derive(Default)]
+struct Sum {
+    seeds: u64,
+    steps: u64,
+    digest: u64,
+    coverage: Coverage,
+    failures: Vec<Failure>,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: Outcome) {
+        self.seeds += 1;
+        self.steps += outcome.steps;
+        self.digest = self.digest.wrapping_add(outcome.digest);
+        self.coverage.add(&outcome.coverage);
+        self.failures.extend(outcome.failure);
     }
-    let rate = taken as f64 / began.elapsed().as_secs_f64();
-    println!("{coverage}\n{seeds} seeds, {taken} steps, {rate:.0} steps a second");
-    let missed = coverage.missed();
-    if taken >= LONG && !missed.is_empty() {
+
+    fn line(&self, began: Instant) -> String {
+        let rate = self.steps as f64 / began.elapsed().as_secs_f64();
+        let failures = self.failures.len();
+        format!("{} seeds, {} steps, {rate:.0} steps a second, {failures} failed", self.seeds, self.steps)
+    }
+}
+
+/// Runs seeds on all threads until they are through, or the time is; tells whether none failed.
+fn seeds(arguments: &Arguments) -> bool {
+    let &Arguments { seeds, start, steps, jobs, minutes, digest, .. } = arguments;
+    let began = Instant::now();
+    let is_late = || minutes.is_some_and(|minutes| began.elapsed() >= Duration::from_secs(60 * minutes));
+    let end = if minutes.is_some() { u64::MAX } else { start.saturating_add(seeds) };
+    let (next, enough) = (AtomicU64::new(start), AtomicBool::new(false));
+    let mut sum = Sum::default();
+    thread::scope(|scope| {
+        let (sender, outcomes) = mpsc::channel();
+        for _ in 0..jobs {
+            let sender = sender.clone();
+            let (next, enough) = (&next, &enough);
+            scope.spawn(move || {
+                while !enough.load(Ordering::Relaxed) && !is_late() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || sender.send(run(seed, steps, Sabotage::None)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut told = Instant::now();
+        for outcome in outcomes {
+            sum.add(outcome);
+            if sum.failures.len() >= FAILURES_MAX {
+                enough.store(true, Ordering::Relaxed);
+            }
+            if told.elapsed() > TELL {
+                told = Instant::now();
+                eprintln!("{}", sum.line(began));
+            }
+        }
+    });
+    if digest {
+        println!("digest {:016x}", sum.digest);
+    }
+    let total: u64 = sum.coverage.operations().values().sum();
+    println!("{total} operations:");
+    for (name, count) in sum.coverage.operations() {
+        println!("{name:>26} {count}");
+    }
+    println!("situations:\n{}", sum.coverage);
+    println!("from seed {start}: {}", sum.line(began));
+    if let Some(first) = sum.failures.first() {
+        eprintln!("{first}");
+    }
+    for failure in sum.failures.iter().skip(1) {
+        eprintln!("seed {} broke a rule at step {}: {}", failure.seed, failure.step, failure.violation);
+    }
+    let missed = sum.coverage.missed();
+    let blind = sum.steps >= LONG && !missed.is_empty();
+    if blind {
         eprintln!("never met: {missed:?}");
-        return ExitCode::FAILURE;
     }
-    ExitCode::SUCCESS
+    sum.failures.is_empty() && !blind
+}
+
+/// Plays every sequence of operations of some length; tells whether all keep the rules.
+fn every_sequence(arguments: &Arguments) -> bool {
+    let length = arguments.length;
+    let began = Instant::now();
+    for kind in exhaustive::Kind::ALL {
+        match exhaustive::play_all(kind, length, arguments.jobs) {
+            Ok(count) => {
+                println!(
+                    "{kind:?}: {count} sequences of {length} operations, {:.1} s so far",
+                    began.elapsed().as_secs_f64()
+                );
+            }
+            Err((steps, violation)) => {
+                eprintln!("{kind:?}: {steps:?} breaks a rule: {violation}");
+                return false;
+            }
+        }
+    }
+    true
 }

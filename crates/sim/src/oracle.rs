@@ -13,7 +13,7 @@ use stanchion_shard::{Shard, Ticket};
 use stanchion_types::{Code, Error, Timestamp};
 
 use crate::coverage::{Coverage, Mark};
-use crate::journal::Journal;
+use crate::journal::Store;
 use crate::layout::Layout;
 use crate::shadow::{Bounds, Explanation, Handout, Shadow, Violation};
 
@@ -70,7 +70,7 @@ pub struct Turn<'a> {
 }
 
 /// The judge of one shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Oracle {
     truth: Truth,
     /// The truth after each record that may still be lost, and the last that may not.
@@ -469,7 +469,7 @@ impl Oracle {
             Stand::Parked { until, .. } => Some(until),
             _ => None,
         });
-        let expiry = shadow.next_expiry(|queue, key| !layout.is_cold(queue, key));
+        let expiry = shadow.expiry_before(due.unwrap_or(Timestamp::NEVER), |queue, key| !layout.is_cold(queue, key));
         let next = deadlines.chain(shadow.next_appearance()).chain(expiry).min();
         if let Some(next) = next.filter(|next| due.is_none_or(|due| due > *next)) {
             return Err(format!("something happens at {next} and the shard sleeps until {due:?}"));
@@ -488,7 +488,7 @@ impl Oracle {
     }
 
     /// Judges an answer that leaves the shard.
-    pub fn heard(&mut self, ticket: Ticket, reply: &Reply, journal: &Journal) -> Result<(), Violation> {
+    pub fn heard(&mut self, ticket: Ticket, reply: &Reply, journal: &impl Store) -> Result<(), Violation> {
         // Answers decided at the same position may leave in any order.
         let first = self.gate.front().ok_or_else(|| format!("{ticket:?} hears {reply:?} and asked nothing"))?.position;
         let mut abreast = self.gate.iter().take_while(|awaited| awaited.position == first);
@@ -522,7 +522,7 @@ impl Oracle {
         awaited: &Awaited,
         receive: &Receive,
         reply: &Reply,
-        journal: &Journal,
+        journal: &impl Store,
     ) -> Result<(), Violation> {
         let Reply::Received(deliveries) = reply else { unreachable!("the caller looked") };
         let handouts = self.handouts.entry(awaited.position).or_default();

@@ -2,15 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use stanchion_engine::usage;
-use stanchion_shard::Options;
 use stanchion_types::limits;
 
 use crate::chance::Chance;
 use crate::coverage::Coverage;
 use crate::generate::{self, Names};
+use crate::habits::{Clock, Habits, Step};
+use crate::journal::{Journal, Store};
 use crate::sabotage::Sabotage;
 use crate::shadow::Violation;
+use crate::shrink;
 use crate::world::World;
 
 /// What became of a run.
@@ -33,6 +34,8 @@ pub struct Failure {
     pub seed: u64,
     /// Step at which it was found.
     pub step: u64,
+    /// The steps of those before it that it takes to find it, as far as others could be left out.
+    pub needed: Vec<u64>,
     /// What was found.
     pub violation: Violation,
     /// What happened last.
@@ -45,32 +48,60 @@ impl std::fmt::Display for Failure {
             writeln!(f, "{line}")?;
         }
         writeln!(f, "seed {} broke a rule at step {}: {}", self.seed, self.step, self.violation)?;
+        writeln!(f, "shown above are the {} steps that it takes", self.needed.len())?;
         let last = self.step + 1;
         write!(f, "replay: cargo run -p stanchion-sim --release -- --seeds 1 --start {} --steps {last}", self.seed)
     }
 }
 
-/// Runs a seed. If that fails it is run again to tell what happened.
+/// Runs a seed. If that fails it is run again to tell what happened, without the steps that do not matter.
 pub fn run(seed: u64, steps: u64, sabotage: Sabotage) -> Outcome {
-    let outcome = attempt(seed, steps, sabotage, false);
-    if outcome.failure.is_some() { attempt(seed, steps, sabotage, true) } else { outcome }
+    let all: Vec<u64> = (0..steps).collect();
+    let attempt = |steps: &[u64], logged| {
+        let world = |habits: &Habits| World::<Journal>::new(habits.options.clone(), logged, sabotage);
+        attempt(seed, steps, world)
+    };
+    let mut outcome = attempt(&all, false);
+    if let Some(failure) = &mut outcome.failure {
+        let rule = rule(&failure.violation);
+        failure.needed = shrink::shrink(failure.needed.clone(), |steps| {
+            let failure = attempt(steps, false).failure?;
+            (crate::run::rule(&failure.violation) == rule).then_some(failure.needed)
+        });
+        failure.log = attempt(&failure.needed, true).failure.map(|failure| failure.log).unwrap_or_default();
+    }
+    outcome
 }
 
-fn attempt(seed: u64, steps: u64, sabotage: Sabotage, logged: bool) -> Outcome {
-    let mut chance = Chance::new(seed);
-    let options = options(&mut chance);
-    let mut world = World::new(options, logged, sabotage);
+/// Returns what a violation says without the numbers in it: which rule was broken.
+pub fn rule(violation: &str) -> String {
+    let text: String = violation.chars().take(160).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    words.truncate(6);
+    words.join(" ")
+}
+
+/// Takes some steps of a seed in a world. Every step draws from a chance of its own, so that leaving one out leaves the
+/// others what they are.
+pub fn attempt<S: Store>(seed: u64, steps: &[u64], world: impl FnOnce(&Habits) -> World<S>) -> Outcome {
+    let habits = Habits::draw(&mut Chance::new(seed));
+    let mut world = world(&habits);
     let names = Names::new();
-    let mut step = 0;
+    let mut taken = 0;
     let mut violation = None;
-    while step < steps + END_STEPS && violation.is_none() {
-        let taken = catch_unwind(AssertUnwindSafe(|| match step < steps {
-            true => random_step(&mut world, &names, &mut chance).map(|()| false),
-            false => last_step(&mut world, &names, &mut chance, step == steps),
+    let mut end = 0;
+    while violation.is_none() && end < END_STEPS {
+        let number = steps.get(taken).copied().unwrap_or(u64::from(u32::MAX) + end);
+        let mut chance = Chance::new(seed).branch(number);
+        let result = catch_unwind(AssertUnwindSafe(|| match taken < steps.len() {
+            true => random_step(&mut world, &names, &habits, &mut chance).map(|()| false),
+            false => last_step(&mut world, &names, &mut chance, end == 0),
         }));
-        match taken {
+        let count = if taken < steps.len() { &mut 0 } else { &mut end };
+        *count += 1;
+        match result {
             Ok(Ok(true)) => break,
-            Ok(Ok(false)) => step += 1,
+            Ok(Ok(false)) => taken = steps.len().min(taken + 1),
             Ok(Err(broken)) => violation = Some(broken),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
@@ -79,128 +110,132 @@ fn attempt(seed: u64, steps: u64, sabotage: Sabotage, logged: bool) -> Outcome {
             }
         }
     }
-    if violation.is_none() && step == steps + END_STEPS {
+    if violation.is_none() && end == END_STEPS {
         violation = Some(format!("messages or tasks are left over: {:?}", world.oracle().shadow()));
     }
-    let failure = violation.map(|violation| Failure { seed, step, violation, log: world.log() });
-    Outcome { steps: step.min(steps), coverage: world.oracle().coverage.clone(), digest: world.digest(), failure }
+    let failure = violation.map(|violation| Failure {
+        seed,
+        step: steps.get(taken).or(steps.last()).copied().unwrap_or(0),
+        needed: steps[..steps.len().min(taken + 1)].to_vec(),
+        violation,
+        log: world.log(),
+    });
+    Outcome { steps: taken as u64, coverage: world.oracle().coverage.clone(), digest: world.digest(), failure }
 }
 
-/// Draws the settings of a shard: small, so that windows overflow and pages come and go all the time.
-fn options(chance: &mut Chance) -> Options {
-    let mut engine = stanchion_engine::Options {
-        window_standard: 2 + chance.below(7) as usize,
-        window_fifo: 2 + chance.below(7) as usize,
-        page_messages: 1 + chance.below(4) as usize,
-        usage: usage::Options {
-            bucket_bytes: 1 + chance.below(2_000),
-            segment_bytes: 1 + chance.below(8_000),
-            slack_bytes: chance.below(4_000),
-        },
-        rest_seconds: if chance.percent(50) { 0 } else { limits::REST_SECONDS },
-        ..stanchion_engine::Options::default()
-    };
-    if chance.percent(20) {
-        (engine.window_standard, engine.window_fifo) = (1000, 1000);
-    }
-    if chance.percent(50) {
-        engine.in_flight_max = 3 + chance.below(6) as usize;
-    }
-    Options { engine, seed: chance.wide() }
-}
-
-fn random_step(world: &mut World, names: &Names, chance: &mut Chance) -> Result<(), Violation> {
-    pass(world, chance);
+fn random_step<S: Store>(
+    world: &mut World<S>,
+    names: &Names,
+    habits: &Habits,
+    chance: &mut Chance,
+) -> Result<(), Violation> {
     let (durable, tail) = (world.journal().durable(), world.journal().tail());
-    match chance.below(1000) {
-        0..640 => {
-            let command = generate::command(world, names, chance);
+    if world.journal().is_off() {
+        return world.crash(tail, chance.percent(50), chance.wide());
+    }
+    pass(world, habits, chance);
+    match habits.step(chance) {
+        Step::Ask => {
+            let command = generate::command(world, names, habits, chance);
             world.ask(command, chance.wide())?;
         }
-        640..780 => world.sync(durable + 1 + chance.below((tail - durable).max(1)))?,
-        780..880 if world.reads() > 0 => {
+        Step::Sync => world.sync(durable + 1 + chance.below((tail - durable).max(1)))?,
+        Step::Answer if world.reads() > 0 => {
             let index = chance.below(world.reads() as u64) as usize;
-            world.answer(index, chance.percent(3))?;
+            world.answer(index, chance.percent(habits.reads_fail_percent))?;
         }
-        780..930 => world.tick()?,
-        930..950 => {
+        Step::Answer | Step::Tick => world.tick()?,
+        Step::Cancel => {
             let parked: Vec<_> = world.oracle().parked().collect();
             if !parked.is_empty() {
                 world.cancel(*chance.pick(&parked))?;
             }
         }
-        950..970 => world.snapshot()?,
-        970..990 => {
+        Step::Snapshot => world.snapshot()?,
+        Step::Crash => {
             let kept = durable + chance.below(tail - durable + 1);
             world.crash(kept, chance.percent(50), chance.wide())?;
         }
-        990..995 => {
+        Step::Stop => {
             world.drain()?;
             world.sync(tail + 1)?;
             world.crash(tail + 1, true, chance.wide())?;
         }
-        _ => {
-            // A driver that keeps up.
-            while world.reads() > 0 {
-                world.answer(0, false)?;
-            }
-            world.sync(u64::MAX)?;
-        }
+        Step::CatchUp => catch_up(world)?,
     }
     Ok(())
 }
 
+/// Lets a driver keep up: every read is done, everything is durable.
+fn catch_up<S: Store>(world: &mut World<S>) -> Result<(), Violation> {
+    while world.reads() > 0 {
+        world.answer(0, false)?;
+    }
+    world.sync(u64::MAX)
+}
+
 /// Lets some time pass: mostly none or little, at times just enough or much.
-fn pass(world: &mut World, chance: &mut Chance) {
-    let millis = match chance.below(1000) {
+fn pass<S: Store>(world: &mut World<S>, habits: &Habits, chance: &mut Chance) {
+    let kind = chance.below(1000);
+    let slow = habits.clock == Clock::Slow;
+    let millis = match kind {
+        0..10 if habits.clock == Clock::Wild => return world.set_back(1 + chance.below(HOUR_MS)),
+        10..20 if habits.clock == Clock::Wild => {
+            world.jumped();
+            chance.below(DAY_MS)
+        }
         0..450 => 0,
-        450..700 => 1 + chance.below(50),
+        450..700 if !slow => 1 + chance.below(50),
+        450..700 => chance.below(2),
+        _ if slow && kind < 990 => 0,
         700..850 => 200 + chance.below(3_000),
         850..940 => match world.shard().poll_timeout() {
-            Some(at) => at.millis_since(world.now()),
+            Some(at) => at.millis_since(world.wall()),
             None => 0,
         },
         940..985 => 5_000 + chance.below(40_000),
         985..998 => 60_000 + chance.below(300_000),
         _ => 1000 * (u64::from(limits::HANDLE_SECONDS) - 100 + chance.below(200)),
     };
-    world.pass(millis.min(60 * 60 * 24 * 1000));
+    world.pass(millis.min(DAY_MS));
 }
+
+const HOUR_MS: u64 = 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Most steps to bring everything to rest.
 const END_STEPS: u64 = 4_000;
 
 /// Receives and deletes until nothing is left; tells whether that is so.
-fn last_step(world: &mut World, names: &Names, chance: &mut Chance, first: bool) -> Result<bool, Violation> {
+fn last_step<S: Store>(
+    world: &mut World<S>,
+    names: &Names,
+    chance: &mut Chance,
+    first: bool,
+) -> Result<bool, Violation> {
+    if world.journal().is_off() {
+        world.crash(u64::MAX, true, chance.wide())?;
+    }
     if first {
         world.forget_receipts();
     }
-    while world.reads() > 0 {
-        world.answer(0, false)?;
-    }
-    world.sync(u64::MAX)?;
+    catch_up(world)?;
     if world.oracle().is_at_rest() {
         return Ok(true);
     }
     let ids = names.existing(world);
     for id in ids {
         world.ask(generate::receive_all(id), chance.wide())?;
-        while world.reads() > 0 {
-            world.answer(0, false)?;
-        }
-        world.sync(u64::MAX)?;
+        catch_up(world)?;
         for command in generate::delete_all(world) {
             world.ask(command, chance.wide())?;
         }
         world.forget_receipts();
-        while world.reads() > 0 {
-            world.answer(0, false)?;
-        }
-        world.sync(u64::MAX)?;
+        catch_up(world)?;
     }
     if let Some(at) = world.shard().poll_timeout() {
         // A task looks again and again for what is in flight; so at least some seconds pass.
-        world.pass(at.millis_since(world.now()).max(20_000));
+        world.pass(at.millis_since(world.wall()).max(20_000));
         world.tick()?;
     }
     Ok(false)

@@ -6,7 +6,7 @@ use stanchion_engine::ids::{DeduplicationHash, Span};
 use stanchion_types::Timestamp;
 use stanchion_types::attributes::AttributeChange;
 
-use crate::journal::Journal;
+use crate::journal::Store;
 
 /// A bug.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl Sabotage {
     }
 
     /// Damages the journal during a crash.
-    pub(crate) fn crash(self, journal: &mut Journal) {
+    pub(crate) fn crash(self, journal: &mut impl Store) {
         if self == Sabotage::LostRecord {
             journal.lose_last();
         }

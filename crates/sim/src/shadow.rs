@@ -11,6 +11,7 @@ mod handout;
 mod moves;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use stanchion_engine::ids::{DeduplicationHash, GroupKey, QueueId, TaskId};
@@ -41,7 +42,8 @@ pub struct Bounds {
 #[derive(Clone, Debug)]
 pub struct Shadow {
     pub(crate) bounds: Bounds,
-    pub(crate) queues: BTreeMap<QueueId, Queue>,
+    /// Shared with the past until they change: the judge keeps what every record left behind.
+    pub(crate) queues: BTreeMap<QueueId, Arc<Queue>>,
     pub(crate) deleted: BTreeMap<QueueArn, Timestamp>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) last_queue: u64,
@@ -128,11 +130,16 @@ impl Queue {
     }
 
     pub(crate) fn message(&self, key: u64) -> Option<&Message> {
-        self.messages.iter().find(|message| message.key == key)
+        self.place(key).map(|index| &self.messages[index])
     }
 
     pub(crate) fn message_mut(&mut self, key: u64) -> Option<&mut Message> {
-        self.messages.iter_mut().find(|message| message.key == key)
+        self.place(key).map(|index| &mut self.messages[index])
+    }
+
+    /// Returns where in the list a message is; keys grow with arrival.
+    pub(crate) fn place(&self, key: u64) -> Option<usize> {
+        self.messages.binary_search_by_key(&key, |message| message.key).ok()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -157,6 +164,13 @@ impl Queue {
             State::InFlight(until) | State::Delayed(Some(until)) => Some(until),
             State::Delayed(None) => Some(message.sent_at.plus_seconds(self.attributes.delay_seconds)),
         }
+    }
+
+    /// Tells whether time changes anything here at this moment.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let due =
+            |message: &Message| self.expiry(message) <= now || self.appearance(message).is_some_and(|at| at <= now);
+        self.messages.iter().any(due)
     }
 
     fn advance(&mut self, now: Timestamp) {
@@ -188,14 +202,21 @@ impl Shadow {
 
     /// Lets time pass: what is too old is gone, what was hidden until now is visible.
     pub fn advance(&mut self, now: Timestamp) {
-        self.queues.values_mut().for_each(|queue| queue.advance(now));
+        for queue in self.queues.values_mut().filter(|queue| queue.is_due(now)) {
+            Arc::make_mut(queue).advance(now);
+        }
     }
 
     /// Forgets messages that grew too old and are on no page either.
     pub fn settle(&mut self, layout: &Layout) {
-        for (id, queue) in &mut self.queues {
-            queue.leftovers.retain(|message| layout.is_cold(*id, message.key));
+        for (id, queue) in self.queues.iter_mut().filter(|(_, queue)| !queue.leftovers.is_empty()) {
+            Arc::make_mut(queue).leftovers.retain(|message| layout.is_cold(*id, message.key));
         }
+    }
+
+    /// Returns a queue, to change it.
+    pub(crate) fn queue_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
+        self.queues.get_mut(&id).map(Arc::make_mut)
     }
 
     /// Lists the ids of all queues.
@@ -264,14 +285,14 @@ impl Shadow {
         queues.flat_map(|queue| queue.messages.iter().filter_map(|message| queue.appearance(message))).min()
     }
 
-    /// Returns the next moment at which a message that `counts` grows too old.
-    pub fn next_expiry(&self, counts: impl Fn(QueueId, u64) -> bool) -> Option<Timestamp> {
+    /// Finds a moment before `limit` at which a message that `counts` grows too old.
+    pub fn expiry_before(&self, limit: Timestamp, counts: impl Fn(QueueId, u64) -> bool) -> Option<Timestamp> {
         let queues = self.queues.iter();
-        let expiries = queues.flat_map(|(id, queue)| {
-            let old = queue.messages.iter().filter(|message| counts(*id, message.key));
-            old.map(|message| queue.expiry(message))
+        let mut early = queues.flat_map(|(id, queue)| {
+            let expiries = queue.messages.iter().map(|message| (*id, message.key, queue.expiry(message)));
+            expiries.filter(|(.., expiry)| *expiry < limit)
         });
-        expiries.min()
+        early.find(|(id, key, _)| counts(*id, *key)).map(|(.., expiry)| expiry)
     }
 
     /// Tells whether a move task runs.
@@ -288,7 +309,7 @@ impl Shadow {
 
     /// Tells whether this is a FIFO queue.
     pub fn is_fifo(&self, queue: QueueId) -> bool {
-        self.queues.get(&queue).is_some_and(Queue::is_fifo)
+        self.queues.get(&queue).is_some_and(|queue| queue.is_fifo())
     }
 
     /// Tells whether a message is visible.

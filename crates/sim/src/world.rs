@@ -12,13 +12,16 @@ use stanchion_shard::{Damage, Input, Options, Output, ReadId, Record, Shard, Tic
 use stanchion_types::Timestamp;
 
 use crate::coverage::Mark;
-use crate::journal::{Journal, Snapshot};
+use crate::journal::{Journal, Snapshot, Store};
 use crate::oracle::{Oracle, Turn};
 use crate::sabotage::Sabotage;
 use crate::shadow::{Bounds, Violation};
 
 /// Steps of the log that a failure shows.
 const LOG_LINES: usize = 200;
+
+/// When every world begins.
+const BEGINNING: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// A read that the shard waits for.
 #[derive(Clone, Debug)]
@@ -42,12 +45,15 @@ pub struct Knowledge {
 }
 
 /// A shard with its journal, its callers and its judge.
-#[derive(Debug)]
-pub struct World {
+#[derive(Clone, Debug)]
+pub struct World<S = Journal> {
     options: Options,
     shard: Shard,
-    journal: Journal,
+    journal: S,
     oracle: Oracle,
+    /// What the clock on the wall says; it may be set back.
+    wall: Timestamp,
+    /// The latest that the shard has been told; what it goes by.
     now: Timestamp,
     reads: Vec<Read>,
     /// A snapshot that is not saved yet.
@@ -65,12 +71,20 @@ pub struct World {
 impl World {
     /// Makes a world with an empty shard. With `logged` it remembers what happened last.
     pub fn new(options: Options, logged: bool, sabotage: Sabotage) -> Self {
+        World::on(Journal::default(), options, logged, sabotage)
+    }
+}
+
+impl<S: Store> World<S> {
+    /// Makes a world with an empty shard that writes to a store of one's own.
+    pub fn on(journal: S, options: Options, logged: bool, sabotage: Sabotage) -> Self {
         World {
             shard: Shard::new(options.clone()),
             oracle: Oracle::new(bounds(&options)),
             options,
-            journal: Journal::default(),
-            now: Timestamp::from_millis(1_700_000_000_000),
+            journal,
+            wall: BEGINNING,
+            now: Timestamp::ZERO,
             reads: Vec::new(),
             snapshot: None,
             taking: false,
@@ -94,7 +108,7 @@ impl World {
     }
 
     /// Returns the journal.
-    pub fn journal(&self) -> &Journal {
+    pub fn journal(&self) -> &S {
         &self.journal
     }
 
@@ -103,7 +117,12 @@ impl World {
         &self.known
     }
 
-    /// Returns the moment.
+    /// Returns what the clock on the wall says.
+    pub fn wall(&self) -> Timestamp {
+        self.wall
+    }
+
+    /// Returns the moment that the shard goes by: the latest that the clock has shown.
     pub fn now(&self) -> Timestamp {
         self.now
     }
@@ -128,12 +147,23 @@ impl World {
         if log.len() == LOG_LINES {
             log.pop_front();
         }
-        log.push_back(format!("{:>6} {}", self.now.millis() % 1_000_000_000, line()));
+        log.push_back(format!("{:>6} {}", self.wall.millis() % 1_000_000_000, line()));
     }
 
     /// Lets time pass; the shard does not know yet.
     pub fn pass(&mut self, millis: u64) {
-        self.now = self.now.plus_millis(millis);
+        self.wall = self.wall.plus_millis(millis);
+    }
+
+    /// Sets the clock back. To the shard it stands still until it has caught up.
+    pub fn set_back(&mut self, millis: u64) {
+        self.wall = Timestamp::from_millis(self.wall.millis().saturating_sub(millis));
+        self.oracle.coverage.hit(Mark::ClockSetBack);
+    }
+
+    /// Notes that the time that passes next is a jump of the clock.
+    pub fn jumped(&mut self) {
+        self.oracle.coverage.hit(Mark::ClockJumped);
     }
 
     /// Asks the shard something.
@@ -142,6 +172,7 @@ impl World {
         let ticket = Ticket(self.tickets);
         self.note(|| format!("{ticket:?} asks {command:?}"));
         self.oracle.asked(ticket, command.clone());
+        self.oracle.coverage.operation(name_of(&command));
         self.asked.insert(ticket, command.clone());
         let command = self.sabotage.command(command);
         self.turn(Input::Command { ticket, command, entropy: Entropy(entropy) })?;
@@ -150,8 +181,10 @@ impl World {
 
     /// Lets the shard look at the clock.
     pub fn tick(&mut self) -> Result<(), Violation> {
+        self.oracle.coverage.operation("(tick)");
         self.note(|| "tick".to_owned());
         if self.sabotage.skips_tick() {
+            self.now = self.now.max(self.wall);
             return self.judge(None, false);
         }
         self.turn(Input::Tick)
@@ -159,6 +192,7 @@ impl World {
 
     /// Lets a caller go away.
     pub fn cancel(&mut self, ticket: Ticket) -> Result<(), Violation> {
+        self.oracle.coverage.operation("(cancel)");
         self.note(|| format!("{ticket:?} goes away"));
         self.oracle.cancelled(ticket);
         self.turn(Input::Cancel(ticket))
@@ -166,6 +200,7 @@ impl World {
 
     /// Tells the shard that it is about to stop.
     pub fn drain(&mut self) -> Result<(), Violation> {
+        self.oracle.coverage.operation("(drain)");
         self.note(|| "drain".to_owned());
         self.oracle.drained();
         self.oracle.coverage.hit(Mark::Drained);
@@ -178,11 +213,11 @@ impl World {
         if position <= self.journal.durable() {
             return Ok(());
         }
+        let position = if self.sabotage.skips_sync() { position } else { self.journal.sync(position) };
+        self.oracle.coverage.operation("(sync)");
         self.note(|| format!("durable {position}"));
-        if !self.sabotage.skips_sync() {
-            self.journal.sync(position);
-        }
-        self.shard.handle(self.now, Input::Durable(position));
+        self.now = self.now.max(self.wall);
+        self.shard.handle(self.wall, Input::Durable(position));
         let (record, replies) = self.collect()?;
         if record.is_some() {
             return Err("a watermark makes the shard write".to_owned());
@@ -193,7 +228,7 @@ impl World {
             self.write_snapshot(usize::MAX)?;
             let snapshot = self.snapshot.take().expect("there is a snapshot");
             let before = self.journal.trimmed();
-            self.journal.save(snapshot);
+            self.journal.save(snapshot)?;
             if self.journal.trimmed() > before {
                 self.oracle.coverage.hit(Mark::Trimmed);
             }
@@ -204,6 +239,7 @@ impl World {
     /// Answers a read, or lets it fail.
     pub fn answer(&mut self, index: usize, fails: bool) -> Result<(), Violation> {
         let Read { id, queue, bytes, .. } = self.reads.swap_remove(index);
+        self.oracle.coverage.operation("(read)");
         self.note(|| format!("{id:?} {}", if fails { "fails" } else { "is done" }));
         if let Some(queue) = queue.filter(|_| fails) {
             self.oracle.unread(queue);
@@ -213,6 +249,7 @@ impl World {
 
     /// Takes a snapshot, to be saved when its position is durable.
     pub fn snapshot(&mut self) -> Result<(), Violation> {
+        self.oracle.coverage.operation("(snapshot)");
         self.note(|| "snapshot".to_owned());
         let (position, bytes) = self.shard.snapshot();
         let again = Shard::restore(self.options.clone(), &bytes).map_err(|damage| damage.to_string())?;
@@ -240,10 +277,11 @@ impl World {
 
     /// Crashes, keeps a part of what was not durable, and starts again.
     pub fn crash(&mut self, kept: u64, from_snapshot: bool, seed: u128) -> Result<(), Violation> {
-        let kept = kept.clamp(self.journal.durable(), self.journal.tail());
+        let tail = self.journal.tail();
+        let kept = self.journal.cut(kept.clamp(self.journal.durable(), tail))?;
+        self.oracle.coverage.operation("(crash)");
         self.note(|| format!("crash, records after {kept} are lost"));
-        let live = (kept == self.journal.tail()).then(|| self.shard.engine().snapshot());
-        self.journal.cut(kept);
+        let live = (kept == tail).then(|| self.shard.engine().snapshot());
         self.sabotage.crash(&mut self.journal);
         self.oracle.crashed(kept, bounds(&self.options));
         (self.reads, self.snapshot, self.taking) = (Vec::new(), None, false);
@@ -255,6 +293,8 @@ impl World {
         };
         let fresh = fresh.map_err(|damage| damage.to_string())?;
         self.shard = fresh;
+        // A clock that was set back counts from the last record on.
+        self.now = self.shard.engine().clock();
         if self.journal.trimmed() == 0 {
             let replayed = self.restart(None).map_err(|damage| damage.to_string())?;
             if replayed.snapshot() != self.shard.snapshot() {
@@ -289,7 +329,8 @@ impl World {
     }
 
     fn turn_with(&mut self, input: Input, failed_read: bool) -> Result<(), Violation> {
-        self.shard.handle(self.sabotage.clock(self.now), input);
+        self.now = self.now.max(self.wall);
+        self.shard.handle(self.sabotage.clock(self.wall), input);
         let (record, replies) = self.collect()?;
         self.judge(record, failed_read)?;
         self.write_snapshot(1)?;
@@ -404,5 +445,26 @@ fn bounds(options: &Options) -> Bounds {
         in_flight_max: options.engine.in_flight_max,
         look_ahead: options.engine.window_fifo,
         rest_seconds: options.engine.rest_seconds,
+    }
+}
+
+/// Returns what a command is called.
+fn name_of(command: &Command) -> &'static str {
+    match command {
+        Command::CreateQueue { .. } => "CreateQueue",
+        Command::DeleteQueue { .. } => "DeleteQueue",
+        Command::SetQueueAttributes { .. } => "SetQueueAttributes",
+        Command::ChangeTags { .. } => "ChangeTags",
+        Command::DescribeQueue { .. } => "DescribeQueue",
+        Command::ListQueues { .. } => "ListQueues",
+        Command::ListSources { .. } => "ListSources",
+        Command::Purge { .. } => "Purge",
+        Command::Send { .. } => "Send",
+        Command::Receive(_) => "Receive",
+        Command::Delete { .. } => "Delete",
+        Command::ChangeVisibility { .. } => "ChangeVisibility",
+        Command::StartMoveTask { .. } => "StartMoveTask",
+        Command::CancelMoveTask { .. } => "CancelMoveTask",
+        Command::ListMoveTasks { .. } => "ListMoveTasks",
     }
 }

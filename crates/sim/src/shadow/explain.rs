@@ -1,6 +1,7 @@
 //! Commands other than receives: what each should do and answer, compared with what happened.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use stanchion_engine::command::{Accepted, Command, Description, Receipt, ReceiptFault, Reply, Submission};
 use stanchion_engine::event::{Event, TaskEnd};
@@ -93,7 +94,7 @@ impl Shadow {
                     return Mismatch;
                 }
                 let gone = self.queues.remove(&id).expect("the queue exists");
-                self.deleted.insert(gone.arn, now);
+                self.deleted.insert(gone.arn.clone(), now);
                 done
             }
             Command::SetQueueAttributes { attributes: changes, .. } => {
@@ -162,7 +163,7 @@ impl Shadow {
     }
 
     fn queue(&mut self, id: QueueId) -> &mut Queue {
-        self.queues.get_mut(&id).expect("the queue exists")
+        self.queue_mut(id).expect("the queue exists")
     }
 
     fn create(
@@ -223,7 +224,7 @@ impl Shadow {
             originals: Vec::new(),
             attempts: Vec::new(),
         };
-        self.queues.insert(id, queue);
+        self.queues.insert(id, Arc::new(queue));
         Happened(1, Reply::Queue(id))
     }
 
@@ -328,7 +329,7 @@ impl Shadow {
         layout: &Layout,
         now: Timestamp,
     ) -> Explanation {
-        let Some(queue) = self.queues.get_mut(&id) else { return answer(refused(Code::QueueDoesNotExist)) };
+        let Some(queue) = self.queue_mut(id) else { return answer(refused(Code::QueueDoesNotExist)) };
         let (mut wanted, mut outcomes, mut others) = (BTreeSet::new(), Vec::new(), Vec::new());
         for receipt in receipts {
             let too_old = now.millis_since(receipt.received_at) > u64::from(limits::HANDLE_SECONDS) * 1000;

@@ -43,7 +43,7 @@ impl Shadow {
         now: Timestamp,
     ) -> Result<Handout, Violation> {
         let in_flight_max = self.bounds.in_flight_max;
-        let queue = self.queues.get_mut(&id).ok_or_else(|| format!("a receive from {id:?}, which is gone"))?;
+        let queue = self.queue_mut(id).ok_or_else(|| format!("a receive from {id:?}, which is gone"))?;
         if keys.is_empty() || keys.len() > limits::RECEIVE_MESSAGES_MAX as usize {
             return Err(format!("a receive hands out {} messages", keys.len()));
         }
@@ -87,7 +87,7 @@ impl Shadow {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Handout, Violation> {
-        let queue = self.queues.get_mut(&id).ok_or_else(|| format!("a receive from {id:?}, which is gone"))?;
+        let queue = self.queue_mut(id).ok_or_else(|| format!("a receive from {id:?}, which is gone"))?;
         let index = repeatable(queue, hash, now).ok_or("an attempt is repeated that must not be")?;
         queue.attempts[index].until = until;
         let keys: Vec<MessageKey> = queue.attempts[index].messages.iter().map(|(key, _)| MessageKey(*key)).collect();

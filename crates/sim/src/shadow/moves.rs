@@ -106,8 +106,8 @@ impl Shadow {
 
     /// Takes a message out that moves to another queue; it has to be receivable.
     fn leave(&mut self, id: QueueId, key: u64) -> Result<Message, Violation> {
-        let queue = self.queues.get_mut(&id).ok_or_else(|| format!("a move out of {id:?}, which is gone"))?;
-        let index = queue.messages.iter().position(|message| message.key == key);
+        let queue = self.queue_mut(id).ok_or_else(|| format!("a move out of {id:?}, which is gone"))?;
+        let index = queue.place(key);
         let index = index.ok_or_else(|| format!("message {key} moves and does not exist"))?;
         let message = &queue.messages[index];
         if message.state != State::Visible || queue.is_locked(message.group) {
@@ -121,7 +121,7 @@ impl Shadow {
             return Err(format!("key {} is given after {}", message.key, self.last_key));
         }
         self.last_key = message.key;
-        let queue = self.queues.get_mut(&id).ok_or_else(|| format!("a move into {id:?}, which is gone"))?;
+        let queue = self.queue_mut(id).ok_or_else(|| format!("a move into {id:?}, which is gone"))?;
         // The delay of a FIFO queue spares what is moved in, unless that would overtake what is still delayed.
         let held = queue.is_fifo() && queue.messages.iter().any(|other| matches!(other.state, State::Delayed(_)));
         let state = if held { State::Delayed(None) } else { State::Visible };
