@@ -1,10 +1,11 @@
 //! Kills a server under load again and again, and checks from the clients'
 //! own notes that it kept every promise.
 //!
-//! Real processes, a real socket, `kill -9`. The seed decides over the load
+//! Real processes, a real socket, `kill -9`, and power cuts on real file
+//! systems where the machine allows it. The seed decides over the load
 //! and the moments of death (as far as the machine lets it) and is printed; run
 //! the same again with `STANCHION_CRASH_SEED`. `STANCHION_CRASH_KILLS` sets how
-//! often to kill.
+//! often to kill, `STANCHION_CRASH_CUTS` how often to cut the power.
 //!
 //! Start reading at `acknowledged_work_survives_every_kill`; the promises are
 //! in `checker`, each with a test of its own that shows it is seen.
@@ -12,6 +13,7 @@
 mod body;
 mod checker;
 mod client;
+mod ground;
 mod history;
 mod load;
 mod queues;
@@ -20,6 +22,7 @@ mod server;
 
 use checker::{Rule, Violation};
 use client::Client;
+use ground::Ground;
 use history::{Event, Outcome, What};
 use load::{Session, drain};
 use random::Random;
@@ -32,6 +35,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const KILLS: u64 = 50;
+const CUTS: u64 = 12;
 /// How many offenders against each rule a failure shows, and how many events of
 /// each.
 const SHOWN_MAX: usize = 2;
@@ -39,17 +43,44 @@ const EVENTS_SHOWN_MAX: usize = 40;
 
 #[test]
 fn acknowledged_work_survives_every_kill() {
+    let kills = setting("STANCHION_CRASH_KILLS").unwrap_or(KILLS);
+    let directory = Kept::new();
+    judge(kills, &Ground::solid(&directory.path), "KILLS", directory);
+}
+
+/// The file systems are shut down without flushing: what was not synced is gone, as after a power cut. Needs root,
+/// loop devices and the tools of the file system; says so where they are missing.
+#[test]
+fn acknowledged_work_survives_power_cuts_on_real_file_systems() {
+    let cuts = setting("STANCHION_CRASH_CUTS").unwrap_or(CUTS);
+    for kind in ["ext4", "xfs"] {
+        let directory = Kept::new();
+        match Ground::quaking(&directory.path, kind) {
+            Ok(ground) => {
+                println!("power cuts on {kind}");
+                judge(cuts, &ground, "CUTS", directory);
+            }
+            Err(reason) => {
+                println!("no power cuts on {kind}: {reason}");
+                directory.remove();
+            }
+        }
+    }
+}
+
+/// Runs the load with this many crashes and looks for broken promises.
+fn judge(crashes: u64, ground: &Ground, name: &str, directory: Kept) {
     let seed = setting("STANCHION_CRASH_SEED").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
         u64::try_from(now.as_millis()).expect("a clock before the year 500 million")
     });
-    let kills = setting("STANCHION_CRASH_KILLS").unwrap_or(KILLS);
-    println!("replay with STANCHION_CRASH_SEED={seed} STANCHION_CRASH_KILLS={kills}");
-    let directory = Kept::new();
-    let events = run(seed, kills, &directory.path);
+    let replay = format!("STANCHION_CRASH_SEED={seed} STANCHION_CRASH_{name}={crashes}");
+    println!("replay with {replay}");
+    let events = run(seed, crashes, ground);
     let violations = checker::check(&queues::ALL, &events);
-    println!("{}", summary(&events, kills));
+    println!("{}", summary(&events, crashes));
     if violations.is_empty() {
+        ground.leave();
         directory.remove();
         return;
     }
@@ -57,7 +88,7 @@ fn acknowledged_work_survives_every_kill() {
     std::fs::write(directory.path.join("history.txt"), all).expect("the history's file");
     let all: String = violations.iter().map(|violation| format!("{violation}\n")).collect();
     std::fs::write(directory.path.join("violations.txt"), all).expect("the violations' file");
-    panic!("{}", explain(seed, kills, &events, &violations, &directory.path));
+    panic!("{}", explain(&replay, &events, &violations, &directory.path));
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -84,11 +115,10 @@ impl Kept {
 }
 
 /// Load and kills, then the drain. Returns everybody's notes by time.
-fn run(seed: u64, kills: u64, directory: &Path) -> Vec<Event> {
-    let (data, log) = (directory.join("data"), directory.join("server.log"));
+fn run(seed: u64, kills: u64, ground: &Ground) -> Vec<Event> {
     let began = Instant::now();
     let gate = Arc::new(Gate::default());
-    let mut first = Server::start(&data, &log);
+    let mut first = ground.start();
     gate.set(Some(first.wait_until_ready()));
     queues::create(&mut Client::new(gate.clone()));
     let (last, mut events) = thread::scope(|scope| {
@@ -106,12 +136,12 @@ fn run(seed: u64, kills: u64, directory: &Path) -> Vec<Event> {
             .collect();
         // Whatever happens to this thread, the clients must not wait for ever.
         let _end_on_panic = EndGate(gate);
-        let last = kill_often(seed, kills, first, gate, &data, &log);
+        let last = kill_often(seed, kills, first, gate, ground);
         gate.end();
         let notes = clients.into_iter().flat_map(|client| client.join().expect("a client's notes"));
         (last, notes.collect::<Vec<_>>())
     });
-    drain_all(seed, last, &data, &log, began, &mut events);
+    drain_all(seed, last, ground, began, &mut events);
     // Stable: each client's own order stays.
     events.sort_by_key(|event| event.invoked);
     events
@@ -126,7 +156,7 @@ impl Drop for EndGate<'_> {
 }
 
 /// Kills the server `kills` times and leaves a new one running.
-fn kill_often(seed: u64, kills: u64, mut server: Server, gate: &Gate, data: &Path, log: &Path) -> Server {
+fn kill_often(seed: u64, kills: u64, mut server: Server, gate: &Gate, ground: &Ground) -> Server {
     let mut random = Random::new(seed);
     let mut ready = true;
     let [mut starting, mut stopping, mut opened, mut working] = [0; 4];
@@ -137,28 +167,29 @@ fn kill_often(seed: u64, kills: u64, mut server: Server, gate: &Gate, data: &Pat
             (false, _) => {
                 starting += 1;
                 thread::sleep(Duration::from_millis(random.between(0, 60)));
-                server.kill();
+                ground.crash(server, &mut random);
             }
             // While it stops and writes its snapshot.
             (true, 0..20) => {
                 stopping += 1;
                 thread::sleep(Duration::from_millis(random.between(200, 3000)));
                 server.terminate_and_kill(Duration::from_millis(random.between(0, 150)));
+                ground.cut();
             }
             // Soon after it has opened.
             (true, 20..35) => {
                 opened += 1;
                 thread::sleep(Duration::from_millis(random.between(0, 50)));
-                server.kill();
+                ground.crash(server, &mut random);
             }
             (true, _) => {
                 working += 1;
                 thread::sleep(Duration::from_millis(random.between(200, 4000)));
-                server.kill();
+                ground.crash(server, &mut random);
             }
         }
         gate.set(None);
-        server = Server::start(data, log);
+        server = ground.start();
         // What was killed while starting is mostly left to start now.
         ready = !(ready && random.percent(20));
         if ready {
@@ -176,9 +207,10 @@ fn kill_often(seed: u64, kills: u64, mut server: Server, gate: &Gate, data: &Pat
 
 /// Lets move tasks end, empties every queue, kills once more, and looks whether
 /// anything comes back.
-fn drain_all(seed: u64, mut server: Server, data: &Path, log: &Path, began: Instant, events: &mut Vec<Event>) {
-    server.kill();
-    server = Server::start(data, log);
+fn drain_all(seed: u64, mut server: Server, ground: &Ground, began: Instant, events: &mut Vec<Event>) {
+    let mut random = Random::new(seed);
+    ground.crash(server, &mut random);
+    server = ground.start();
     let address = server.wait_until_ready();
     let number = load::ROLES.len();
     events.extend(each_queue(seed, number, address, began, |session, queue| match queue {
@@ -200,8 +232,8 @@ fn drain_all(seed: u64, mut server: Server, data: &Path, log: &Path, began: Inst
         }
         _ => drain::empty(session, queue),
     }));
-    server.kill();
-    server = Server::start(data, log);
+    ground.crash(server, &mut random);
+    server = ground.start();
     let address = server.wait_until_ready();
     let number = number + queues::ALL.len();
     events.extend(each_queue(seed, number, address, began, drain::look_again));
@@ -251,20 +283,20 @@ fn summary(events: &[Event], kills: u64) -> String {
     }
     let [sent, unknown, delivered, lost_replies, deleted] = counts;
     format!(
-        "{kills} kills: {sent} sends acknowledged, {unknown} of unknown outcome, {delivered} deliveries, \
+        "{kills} crashes: {sent} sends acknowledged, {unknown} of unknown outcome, {delivered} deliveries, \
          {lost_replies} receives without a reply, {deleted} deletes acknowledged"
     )
 }
 
 /// Counts by rule, and the first offenders of each with all that is known of
 /// them. The whole list is in the kept directory.
-fn explain(seed: u64, kills: u64, events: &[Event], violations: &[Violation], directory: &Path) -> String {
+fn explain(replay: &str, events: &[Event], violations: &[Violation], directory: &Path) -> String {
     let mut by_rule: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();
     for violation in violations {
         by_rule.entry(violation.rule).or_default().push(violation);
     }
     let mut text = format!("{} promises broken; {}\n", violations.len(), directory.display());
-    writeln!(text, "replay with STANCHION_CRASH_SEED={seed} STANCHION_CRASH_KILLS={kills}").expect("writing to memory");
+    writeln!(text, "replay with {replay}").expect("writing to memory");
     for (rule, found) in &by_rule {
         writeln!(text, "{:>8}  {rule:?}", found.len()).expect("writing to memory");
     }

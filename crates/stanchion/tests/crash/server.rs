@@ -123,6 +123,12 @@ impl Server {
         self.child.wait().expect("its end");
     }
 
+    /// This function ends a process that may have ended by itself.
+    pub(crate) fn end(mut self) {
+        self.child.kill().expect("a kill");
+        self.child.wait().expect("its end");
+    }
+
     /// This function asks the process to end and kills it when `patience` is
     /// over, whatever it is doing then.
     pub(crate) fn terminate_and_kill(mut self, patience: Duration) {
