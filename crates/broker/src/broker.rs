@@ -27,6 +27,8 @@ pub struct Options {
     /// How many bytes of events the journal gains before a snapshot is taken. A small number makes restarts fast,
     /// a large one saves writing the same state again and again. Default 128 MiB.
     pub snapshot_bytes: u64,
+    /// How many bytes of the journal may die before a snapshot is taken to give them back. Default 64 MiB.
+    pub trim_bytes: u64,
     /// How many bytes of messages may wait for the disk; above it, senders wait. Default 64 MiB.
     pub unsynced_bytes_max: u32,
     /// How long a sender waits for the disk before it is refused with `RequestThrottled`. Default 5 seconds.
@@ -38,6 +40,7 @@ impl Default for Options {
         Options {
             shard: stanchion_shard::Options::default(),
             snapshot_bytes: 128 << 20,
+            trim_bytes: 64 << 20,
             unsynced_bytes_max: 64 << 20,
             throttle_after: Duration::from_secs(5),
         }
@@ -107,6 +110,8 @@ impl Broker {
             epoch: tenure.epoch,
             clock: restored.clock,
             snapshot_bytes: options.snapshot_bytes,
+            trim_bytes: options.trim_bytes,
+            freed: restored.freed,
             failed,
         }))
     }

@@ -15,6 +15,7 @@
 
 mod bodies;
 mod notes;
+mod readers;
 
 use std::future::Future;
 use std::mem;
@@ -37,6 +38,8 @@ use crate::failure::Failure;
 
 use bodies::address;
 pub(crate) use notes::Notes;
+use readers::Readers;
+pub(crate) use readers::Reading;
 
 /// How many times the size of the last snapshot the journal grows before the next one.
 const SNAPSHOT_SHARE: u64 = 4;
@@ -72,18 +75,26 @@ struct Core {
     snapshot_bytes: u64,
     /// How much it grows before the next one.
     snapshot_after: u64,
+    /// How many bytes of it may die between two snapshots at least.
+    trim_bytes: u64,
+    /// How many may die before the next one.
+    trim_after: u64,
+    /// How many had died at the last one.
+    freed: u64,
+    /// Those who read contents that they were told of.
+    readers: Readers,
     failure: Option<Failure>,
 }
 
 /// A caller that waits for its reply.
 struct Waiter {
-    answer: oneshot::Sender<Result<Reply, Failure>>,
+    answer: oneshot::Sender<Answered>,
     /// Room for the bytes of its request, given back with the reply.
     _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Replies that leave once the lock is free.
-type Released = Vec<(Waiter, Reply)>;
+type Released = Vec<(Waiter, Reply, Reading)>;
 
 /// What a driver starts from: a shard that has replayed its journal.
 pub(crate) struct Start {
@@ -95,6 +106,9 @@ pub(crate) struct Start {
     /// The clock of the last record.
     pub(crate) clock: Timestamp,
     pub(crate) snapshot_bytes: u64,
+    pub(crate) trim_bytes: u64,
+    /// Bytes of the journal that had died when the last snapshot was taken.
+    pub(crate) freed: u64,
     pub(crate) failed: watch::Sender<Option<Failure>>,
 }
 
@@ -102,6 +116,10 @@ impl Driver {
     /// Makes a driver; [`Driver::pump`] must run for anything to happen.
     pub(crate) fn new(start: Start) -> Self {
         let durable = start.shard.tail();
+        let snapshot_due = Notify::new();
+        if start.shard.engine().usage().freed() - start.freed >= start.trim_bytes {
+            snapshot_due.notify_one();
+        }
         Driver {
             id: start.id,
             journal: start.journal,
@@ -118,11 +136,15 @@ impl Driver {
                 bytes_since_snapshot: 0,
                 snapshot_bytes: start.snapshot_bytes,
                 snapshot_after: start.snapshot_bytes,
+                trim_bytes: start.trim_bytes,
+                trim_after: start.trim_bytes,
+                freed: start.freed,
+                readers: Readers::default(),
                 failure: None,
             }),
             notes: start.notes,
             progress: Notify::new(),
-            snapshot_due: Notify::new(),
+            snapshot_due,
             snapshots: tokio::sync::Mutex::new(()),
             failed: start.failed,
         }
@@ -151,7 +173,7 @@ impl Driver {
     /// The refusal of the shard, or that the journal has failed.
     pub(crate) async fn ask(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Result<Reply, Error> {
         let (_, answer) = self.submit(command, room)?;
-        self.unwrap(answer.await)
+        self.unwrap(answer.await).map(|(reply, _)| reply)
     }
 
     /// Asks the shard for messages. A caller that goes away takes its wish back, so that no message is handed to
@@ -159,7 +181,7 @@ impl Driver {
     ///
     /// # Errors
     /// The refusal of the shard, or that the journal has failed.
-    pub(crate) async fn receive(&self, command: Command) -> Result<Reply, Error> {
+    pub(crate) async fn receive(&self, command: Command) -> Result<(Reply, Reading), Error> {
         let (ticket, answer) = self.submit(command, None)?;
         let mut parked = Parked { driver: self, ticket, answered: false };
         let answer = answer.await;
@@ -167,9 +189,9 @@ impl Driver {
         self.unwrap(answer)
     }
 
-    fn unwrap(&self, answer: Result<Result<Reply, Failure>, oneshot::error::RecvError>) -> Result<Reply, Error> {
+    fn unwrap(&self, answer: Result<Answered, oneshot::error::RecvError>) -> Result<(Reply, Reading), Error> {
         match answer {
-            Ok(Ok(Reply::Refused(error))) => Err(error),
+            Ok(Ok((Reply::Refused(error), _))) => Err(error),
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(failure)) => Err(failure.internal()),
             Err(_) => Err(self.failure_or("a reply was lost").internal()),
@@ -235,8 +257,10 @@ impl Driver {
             match output {
                 Output::Append(record) => {
                     core.bytes_since_snapshot += record.payload.len() as u64;
-                    if core.bytes_since_snapshot >= core.snapshot_after {
+                    let freed = core.shard.engine().usage().freed();
+                    if core.bytes_since_snapshot >= core.snapshot_after || freed - core.freed >= core.trim_after {
                         core.bytes_since_snapshot = 0;
+                        core.freed = freed;
                         self.snapshot_due.notify_one();
                     }
                     let record = Record {
@@ -254,7 +278,7 @@ impl Driver {
                 }
                 Output::Reply(ticket, reply) => {
                     if let Some(waiter) = core.waiting.remove(&ticket) {
-                        released.push((waiter, reply));
+                        released.push((waiter, reply, core.readers.join()));
                     }
                 }
                 Output::Read(read, content) => match self.journal.cached(self.id, address(content)) {
@@ -372,6 +396,13 @@ impl Driver {
     pub(crate) fn snapshot_took(&self, bytes: u64) {
         let mut core = self.lock();
         core.snapshot_after = core.snapshot_bytes.max(bytes.saturating_mul(SNAPSHOT_SHARE));
+        core.trim_after = core.trim_bytes.max(bytes);
+    }
+
+    /// Waits until nobody reads contents any more of which a reply has told so far.
+    pub(crate) async fn readers_gone(&self) {
+        let readers = std::mem::take(&mut self.lock().readers);
+        readers.gone().await;
     }
 
     /// Takes the lock. A panic that left it poisoned broke a promise of ours in the middle of a turn: nobody can
@@ -395,7 +426,8 @@ impl Driver {
     }
 }
 
-type Answer = oneshot::Receiver<Result<Reply, Failure>>;
+type Answered = Result<(Reply, Reading), Failure>;
+type Answer = oneshot::Receiver<Answered>;
 
 /// Wakes the pump if a caller panics in its turn: nobody else may come by for a while to find the lock poisoned.
 struct WakeOnPanic<'a>(&'a Notes);
@@ -435,8 +467,8 @@ impl Drop for Parked<'_> {
 }
 
 fn release(released: Released) {
-    for (waiter, reply) in released {
+    for (waiter, reply, reading) in released {
         // A caller that left meanwhile needs no answer.
-        let _ = waiter.answer.send(Ok(reply));
+        let _ = waiter.answer.send(Ok((reply, reading)));
     }
 }

@@ -54,6 +54,8 @@ pub struct Restored {
     pub shard: Shard,
     /// Position of the snapshot it started from; 0 without one.
     pub snapshot: u64,
+    /// Bytes of the journal that nobody needed any more when the snapshot was taken.
+    pub freed: u64,
     /// Records replayed after that.
     pub records: u64,
     /// Clock of the last record.
@@ -70,7 +72,8 @@ pub fn restore(journal: &dyn Journal, id: ShardId, options: stanchion_shard::Opt
         None => (Shard::new(options), Position::START),
     };
     let clock = shard.engine().clock();
-    let mut restored = Restored { shard, snapshot: snapshot.0, records: 0, clock };
+    let freed = shard.engine().usage().freed();
+    let mut restored = Restored { shard, snapshot: snapshot.0, freed, records: 0, clock };
     journal.replay(id, snapshot.next(), &mut |record| restored.replay(id, record))?;
     Ok(restored)
 }

@@ -1,6 +1,7 @@
 //! Snapshots of a shard, which bound how much a restart has to replay and how much of the journal has to stay.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stanchion_journal::Position;
 
@@ -10,11 +11,18 @@ use crate::failure::Failure;
 /// Messages and pages that are written to a snapshot before others get the lock: well under a millisecond.
 const STEP: usize = 2048;
 
+/// The least time between two snapshots: a purge may be followed by others.
+const REST: Duration = Duration::from_secs(1);
+
+/// How long the journal waits for those who read contents before it rather keeps all of them until the next snapshot.
+const READERS_WAIT: Duration = Duration::from_secs(10);
+
 /// Takes a snapshot whenever one is due, until the task is aborted.
 pub(crate) async fn run(driver: Arc<Driver>) {
     loop {
         driver.snapshot_due.notified().await;
         take(&driver).await;
+        tokio::time::sleep(REST).await;
     }
 }
 
@@ -50,6 +58,14 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => return drop(Failure::report("save a snapshot", fault)),
         Err(panic) => return drop(Failure::report("save a snapshot", panic)),
+    }
+    // Whoever was handed a message before that moment may still be about to read it.
+    if tokio::time::timeout(READERS_WAIT, driver.readers_gone()).await.is_err() {
+        return tracing::warn!(
+            shard = id.0,
+            position,
+            "saved a snapshot, and trim later: contents are still being read"
+        );
     }
     // Contents that the snapshot speaks of may lie before it.
     let low_water = low_water.min(position + 1);

@@ -113,6 +113,11 @@ impl Memory {
         self.shared.lock().unsynced.len()
     }
 
+    /// Returns how many fetches wait to be run.
+    pub fn waiting_fetches(&self) -> usize {
+        self.shared.lock().fetches.len()
+    }
+
     /// Makes the next append fail, and with it the journal.
     pub fn fail_next_append(&self, fault: Fault) {
         self.shared.lock().fail_append = Some(fault);

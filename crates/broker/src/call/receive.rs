@@ -26,7 +26,9 @@ impl Broker {
             wait_seconds: request.wait_seconds,
             attempt: attempt.as_deref().map(digests::id_hash),
         });
-        let deliveries = match queue.driver.receive(command).await? {
+        // Held until the contents are read.
+        let (reply, _reading) = queue.driver.receive(command).await?;
+        let deliveries = match reply {
             Reply::Received(deliveries) => deliveries,
             reply => return Err(unexpected(&reply)),
         };

@@ -50,6 +50,11 @@ impl World {
         World::start(self.journal.memory.crash(), self.secret.clone(), self.options.clone())
     }
 
+    /// As [`World::crash`], and starts again with other settings.
+    pub(crate) fn crash_with(self, options: Options) -> Self {
+        World::start(self.journal.memory.crash(), self.secret.clone(), options)
+    }
+
     /// Calls the broker for a queue.
     pub(crate) async fn call(&self, queue: &str, request: impl Into<Request>) -> Result<Response, Error> {
         let request = request.into();

@@ -4,4 +4,5 @@ mod failures;
 mod harness;
 mod messages;
 mod permissions;
+mod space;
 mod waiting;
