@@ -14,6 +14,7 @@ pub mod event;
 pub mod ids;
 pub mod queue;
 mod snapshot;
+mod survey;
 mod tasks;
 pub mod usage;
 

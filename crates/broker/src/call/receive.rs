@@ -36,10 +36,23 @@ impl Broker {
             return Ok(Response::Messages(Vec::new()));
         }
         let addresses: Vec<ContentAddress> = deliveries.iter().map(|delivery| delivery.content).collect();
-        let contents = queue.driver.contents(&addresses).await.map_err(|failure| failure.internal())?;
-        let messages =
-            deliveries.iter().zip(&contents).map(|(delivery, bytes)| self.message(&queue, &request, delivery, bytes));
-        Ok(Response::Messages(messages.collect::<Result<_, _>>()?))
+        let contents = queue.driver.contents(&addresses).await;
+        let mut messages = Vec::with_capacity(deliveries.len());
+        let mut failed = Vec::new();
+        for (delivery, content) in deliveries.iter().zip(contents) {
+            let read = content.map_err(|failure| failure.internal());
+            match read.and_then(|bytes| self.message(&queue, &request, delivery, &bytes)) {
+                Ok(_) if !failed.is_empty() && must_wait(&queue, delivery, &failed) => {}
+                Ok(message) => messages.push(message),
+                Err(error) => failed.push((delivery, error)),
+            }
+        }
+        // A message that cannot be read stays where it is: it becomes visible again, and nobody was told that it is not
+        // there. Those beside it are no worse off for it.
+        match failed.pop() {
+            Some((_, error)) if messages.is_empty() => Err(error),
+            _ => Ok(Response::Messages(messages)),
+        }
     }
 
     fn message(
@@ -69,6 +82,16 @@ impl Broker {
             attributes: attributes.map(content::Attribute::to_owned).collect(),
         })
     }
+}
+
+/// Tells whether a message of a FIFO queue must not be handed out because one before it in its group could not be.
+fn must_wait(queue: &Target, delivery: &Delivery, failed: &[(&Delivery, Error)]) -> bool {
+    queue.arn.name.is_fifo()
+        && queue.driver.with_shard(|shard| {
+            let group = |delivery: &Delivery| shard.engine().queue(queue.id)?.group(delivery.receipt.key);
+            let own = group(delivery);
+            own.is_none() || failed.iter().any(|(failed, _)| group(failed).is_none_or(|group| Some(group) == own))
+        })
 }
 
 /// Returns a system attribute of a message, unless the message has no such thing.

@@ -26,37 +26,49 @@ impl Driver {
         self.journal.fetch(self.id, vec![address(content)], Box::new(done));
     }
 
-    /// Reads contents, from memory where they are there, in the order asked for.
-    pub(crate) async fn contents(&self, wanted: &[ContentAddress]) -> Result<Vec<Bytes>, Failure> {
+    /// Reads contents, from memory where they are there, in the order asked for. Each that cannot be read fails alone.
+    pub(crate) async fn contents(&self, wanted: &[ContentAddress]) -> Vec<Result<Bytes, Failure>> {
         let mut contents = Vec::with_capacity(wanted.len());
         let mut missing = Vec::new();
         for (index, &content) in wanted.iter().enumerate() {
             let cached = self.journal.cached(self.id, address(content));
             if cached.is_none() {
-                missing.push((index, address(content)));
+                missing.push(index);
             }
-            contents.push(cached.unwrap_or_default());
+            contents.push(Ok(cached.unwrap_or_default()));
         }
         if missing.is_empty() {
-            return Ok(contents);
+            return contents;
         }
-        let (sender, done) = oneshot::channel();
-        let addresses = missing.iter().map(|&(_, address)| address).collect();
+        let addresses = missing.iter().map(|&index| address(wanted[index])).collect();
+        if let Ok(fetched) = self.fetch(addresses).await {
+            for (index, bytes) in missing.into_iter().zip(fetched) {
+                contents[index] = Ok(bytes);
+            }
+            return contents;
+        }
+        // One fault fails a whole fetch, and does not say which address it was.
+        for index in missing {
+            let fetched = self.fetch(vec![address(wanted[index])]).await;
+            let bytes = fetched.map(|mut bytes| bytes.pop().unwrap_or_default());
+            contents[index] = bytes.map_err(|reason| Failure::report("read the content of a message", reason));
+        }
+        contents
+    }
+
+    async fn fetch(&self, addresses: Vec<Address>) -> Result<Vec<Bytes>, String> {
+        let (count, (sender, done)) = (addresses.len(), oneshot::channel());
         self.journal.fetch(self.id, addresses, Box::new(move |result| _ = sender.send(result)));
-        let fetched = match done.await {
-            Ok(Ok(fetched)) if fetched.len() == missing.len() => fetched,
-            Ok(Ok(_)) => return Err(Failure::report("read message contents", "the journal left some out")),
-            Ok(Err(fault)) => return Err(Failure::report("read message contents", fault)),
-            Err(_) => return Err(Failure::report("read message contents", "the journal gave no answer")),
-        };
-        for ((index, _), bytes) in missing.into_iter().zip(fetched) {
-            contents[index] = bytes;
+        match done.await {
+            Ok(Ok(fetched)) if fetched.len() == count => Ok(fetched),
+            Ok(Ok(_)) => Err("the journal left some out".to_owned()),
+            Ok(Err(fault)) => Err(fault.to_string()),
+            Err(_) => Err("the journal gave no answer".to_owned()),
         }
-        Ok(contents)
     }
 }
 
 /// Returns the journal's words for where a content is.
-pub(super) fn address(content: ContentAddress) -> Address {
+pub(crate) fn address(content: ContentAddress) -> Address {
     Address { position: Position(content.position), offset: content.offset, length: content.length }
 }

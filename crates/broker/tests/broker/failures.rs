@@ -8,7 +8,11 @@ use stanchion_broker::Options;
 use stanchion_journal::{Fault, Memory};
 use stanchion_types::Code;
 
-use crate::harness::{LONG, World, message};
+use stanchion_types::attributes::AttributeName;
+use stanchion_types::request::{AttributeNames, GetQueueAttributes};
+use stanchion_types::response::Response;
+
+use crate::harness::{LONG, World, in_group, message};
 
 fn broken() -> Fault {
     Fault::corrupt("a file", 7, "a test broke it")
@@ -86,6 +90,40 @@ async fn a_message_that_cannot_be_read_fails_its_receive_and_nothing_else() {
     world.journal.set_unreadable(false);
     world.send("q", message("y")).await.unwrap();
     assert_eq!(world.receive("q", 0).await.unwrap()[0].body, "y");
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_does_not_keep_others_from_being_served() {
+    let world = World::new();
+    world.create("q", Vec::new()).await;
+    // The queue is record 1.
+    for body in ["a", "b", "c"] {
+        world.send("q", message(body)).await.unwrap();
+    }
+    world.journal.make_unreadable(3);
+    let received = world.receive("q", 0).await.unwrap();
+    assert_eq!(received.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    // It is in flight like the others, and nobody has deleted it.
+    let answer = world.call("q", GetQueueAttributes { names: AttributeNames::All }).await.unwrap();
+    let Response::Attributes(attributes) = answer else { panic!("{answer:?}") };
+    let in_flight = (AttributeName::ApproximateNumberOfMessagesNotVisible, "3".to_owned());
+    assert!(attributes.contains(&in_flight), "{attributes:?}");
+}
+
+#[tokio::test]
+async fn nothing_overtakes_a_message_of_its_group_that_cannot_be_read() {
+    let world = World::new();
+    world.create("q.fifo", Vec::new()).await;
+    for (body, group) in [("a1", "a"), ("b1", "b"), ("a2", "a"), ("b2", "b"), ("c1", "c")] {
+        world.send("q.fifo", in_group(body, group, Some(body))).await.unwrap();
+    }
+    world.journal.make_unreadable(2);
+    let received = world.receive("q.fifo", 0).await.unwrap();
+    let bodies: Vec<_> = received.iter().map(|message| message.body.as_str()).collect();
+    assert!(!bodies.contains(&"a1") && !bodies.contains(&"a2"), "{bodies:?}");
+    let of_b: Vec<_> = bodies.iter().filter(|body| body.starts_with('b')).collect();
+    assert_eq!(of_b, [&"b1", &"b2"]);
+    assert!(bodies.contains(&"c1"), "{bodies:?}");
 }
 
 #[tokio::test]

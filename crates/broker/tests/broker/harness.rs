@@ -1,7 +1,7 @@
 //! A broker to call, with requests in few words.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,7 +39,13 @@ impl World {
     }
 
     fn start(memory: Memory, secret: Secret, options: Options) -> Self {
-        let journal = Arc::new(Flawed { memory, unreadable: false.into(), panics: false.into(), trims: 0.into() });
+        let journal = Arc::new(Flawed {
+            memory,
+            unreadable: false.into(),
+            unreadable_records: Mutex::default(),
+            panics: false.into(),
+            trims: 0.into(),
+        });
         let broker = Arc::new(Broker::open(journal.clone(), &secret, options.clone()).unwrap());
         let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
         World { journal, broker, caller, secret, options }
@@ -141,6 +147,8 @@ pub(crate) fn text_attribute(name: &str, value: &str) -> MessageAttribute {
 pub(crate) struct Flawed {
     pub(crate) memory: Memory,
     unreadable: AtomicBool,
+    /// Records whose contents cannot be read.
+    unreadable_records: Mutex<Vec<u64>>,
     panics: AtomicBool,
     trims: AtomicU64,
 }
@@ -149,6 +157,11 @@ impl Flawed {
     /// Lets every read of contents fail from now on, or succeed again.
     pub(crate) fn set_unreadable(&self, unreadable: bool) {
         self.unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    /// Lets reads of one record fail from now on.
+    pub(crate) fn make_unreadable(&self, position: u64) {
+        self.unreadable_records.lock().unwrap().push(position);
     }
 
     /// Lets every append panic from now on.
@@ -161,8 +174,9 @@ impl Flawed {
         self.trims.load(Ordering::SeqCst)
     }
 
-    fn is_unreadable(&self) -> bool {
-        self.unreadable.load(Ordering::SeqCst)
+    fn is_unreadable(&self, at: &[Address]) -> bool {
+        let records = self.unreadable_records.lock().unwrap();
+        self.unreadable.load(Ordering::SeqCst) || at.iter().any(|at| records.contains(&at.position.0))
     }
 }
 
@@ -181,11 +195,11 @@ impl Journal for Flawed {
     }
 
     fn cached(&self, shard: ShardId, at: Address) -> Option<Bytes> {
-        if self.is_unreadable() { None } else { self.memory.cached(shard, at) }
+        if self.is_unreadable(&[at]) { None } else { self.memory.cached(shard, at) }
     }
 
     fn fetch(&self, shard: ShardId, at: Vec<Address>, done: FetchDone) {
-        if self.is_unreadable() {
+        if self.is_unreadable(&at) {
             std::thread::spawn(move || done(Err(Fault::corrupt("a file", 7, "a wrong checksum"))));
         } else {
             self.memory.fetch(shard, at, done);

@@ -1,0 +1,36 @@
+//! What a state refers to in the journal, for whoever checks that it is there.
+
+use crate::event::ColdMessage;
+use crate::ids::{GroupKey, MessageKey, PageId};
+use crate::queue::Queue;
+use crate::queue::cold::Page;
+use crate::queue::message::Message;
+
+impl Queue {
+    /// Lists the messages in memory, in the order in which their contents lie in the journal.
+    pub fn in_memory(&self) -> Vec<(MessageKey, &Message)> {
+        let mut messages: Vec<_> = self.messages.iter().map(|(key, message)| (*key, message)).collect();
+        messages.sort_unstable_by_key(|(_, message)| (message.content.position, message.content.offset));
+        messages
+    }
+
+    /// Returns the group of a message in memory; `None` if it has none or is not in memory.
+    pub fn group(&self, key: MessageKey) -> Option<GroupKey> {
+        self.messages.get(&key)?.group
+    }
+
+    /// Lists the pages, first to be served first.
+    pub fn pages(&self) -> impl Iterator<Item = (PageId, &Page)> {
+        self.cold.pages()
+    }
+}
+
+impl Page {
+    /// Tells what does not agree between this page and its list, if anything.
+    pub fn contradiction(&self, messages: &[ColdMessage]) -> Option<&'static str> {
+        if messages.is_empty() || *self != Page::new(self.list, messages) {
+            return Some("the list is not the one that the queue knows");
+        }
+        None
+    }
+}
