@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::entropy::EntropyPool;
 use crate::failure::Failure;
 
-use bodies::address;
+pub(crate) use bodies::address;
 pub(crate) use notes::Notes;
 use readers::Readers;
 pub(crate) use readers::Reading;

@@ -10,6 +10,7 @@
 
 mod admission;
 mod attributes;
+mod audit;
 mod broker;
 mod call;
 mod caller;
@@ -25,8 +26,9 @@ mod restore;
 mod secret;
 mod snapshots;
 
+pub use audit::{Audit, Part, Unreadable, audit};
 pub use broker::{Broker, Options};
 pub use caller::Caller;
 pub use failure::Failure;
-pub use restore::{OpenError, Restored, restore};
+pub use restore::{OpenError, Restored, restore, restore_archive};
 pub use secret::Secret;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use stanchion_journal::inspect::{Archive, Entry};
 use stanchion_journal::{Fault, Journal, Position, Record, ShardId};
 use stanchion_shard::{Damage, Shard};
 use stanchion_types::Timestamp;
@@ -75,6 +76,49 @@ pub fn restore(journal: &dyn Journal, id: ShardId, options: stanchion_shard::Opt
     let freed = shard.engine().usage().freed();
     let mut restored = Restored { shard, snapshot: snapshot.0, freed, records: 0, clock };
     journal.replay(id, snapshot.next(), &mut |record| restored.replay(id, record))?;
+    Ok(restored)
+}
+
+/// Brings a shard back from an archive, as [`restore`] does from a journal, but without one that is open.
+///
+/// # Errors
+/// Whatever a start would refuse as well.
+pub fn restore_archive(
+    archive: &Archive,
+    id: ShardId,
+    options: stanchion_shard::Options,
+) -> Result<Restored, OpenError> {
+    let mut damages = Vec::new();
+    let found = archive.snapshot(id, &mut damages)?;
+    let (shard, snapshot) = match (found, damages.into_iter().next()) {
+        (Some((position, bytes)), _) => (Shard::restore(options, &bytes)?, position),
+        (None, Some(damage)) => return Err(Fault::from(damage).into()),
+        (None, None) => (Shard::new(options), Position::START),
+    };
+    let clock = shard.engine().clock();
+    let mut restored = Restored { shard, snapshot: snapshot.0, records: 0, clock };
+    let mut lost = None;
+    archive.walk(id, snapshot.next(), &mut |entry| {
+        let record = match entry {
+            Entry::Record(record) => record,
+            Entry::Damaged { at, .. } => return Err(at.into()),
+            Entry::Lost(damage) => {
+                lost = Some(damage);
+                return Ok(());
+            }
+        };
+        let expected = restored.shard.tail() + 1;
+        if record.position.0 == expected {
+            return restored.replay(id, record);
+        }
+        Err(match lost.take() {
+            Some(damage) => damage.into(),
+            None => {
+                let reason = format!("it is found nowhere, but record {} is", record.position);
+                Fault::Unreadable { shard: id, position: Position(expected), reason }
+            }
+        })
+    })?;
     Ok(restored)
 }
 

@@ -26,11 +26,9 @@ impl Queue {
 }
 
 impl Page {
-    /// Tells what does not agree between this page and its list, if anything.
-    pub fn contradiction(&self, messages: &[ColdMessage]) -> Option<&'static str> {
-        if messages.is_empty() || *self != Page::new(self.list, messages) {
-            return Some("the list is not the one that the queue knows");
-        }
-        None
+    /// Tells whether these are the messages that this page says it lists.
+    pub fn agrees_with(&self, messages: &[ColdMessage]) -> bool {
+        let sent = || messages.iter().map(|message| message.sent_at);
+        messages.len() == self.count as usize && (sent().min(), sent().max()) == (Some(self.oldest), Some(self.newest))
     }
 }

@@ -3,6 +3,12 @@
 //! Nothing here takes the lock, so a directory can be looked into while a server uses it; then the last records may be
 //! half-written and look like a torn tail, and a file that is trimmed at that moment may not be found.
 
+mod archive;
+#[cfg(test)]
+mod tests;
+
+pub use archive::{Archive, Entry};
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +17,7 @@ use bytes::Bytes;
 use crate::local::disk::{Access, Directory, Disk, DiskFile};
 use crate::local::frame::Kind;
 use crate::local::index::Tails;
-use crate::local::scan::{self, Frame, Step};
+use crate::local::scan::{self, Frame, Piece, Step};
 use crate::local::segment;
 use crate::local::snapshot;
 use crate::local::state::State;
@@ -111,6 +117,30 @@ pub struct Damage {
     pub offset: u64,
     /// What is wrong.
     pub reason: String,
+}
+
+impl Damage {
+    /// Returns what a fault says about the files; an error if it speaks of something else.
+    ///
+    /// # Errors
+    /// Any fault that does not name a file: it is not about what is stored.
+    pub fn of(fault: Fault) -> Result<Damage, Fault> {
+        let text = fault.to_string();
+        match fault {
+            Fault::Corrupt { file, offset, reason } => Ok(Damage { file, offset, reason }),
+            Fault::Missing { file, reason } => {
+                Ok(Damage { file, offset: 0, reason: format!("it is missing: {reason}") })
+            }
+            Fault::Io { file, .. } => Ok(Damage { file, offset: 0, reason: text }),
+            fault => Err(fault),
+        }
+    }
+}
+
+impl From<Damage> for Fault {
+    fn from(Damage { file, offset, reason }: Damage) -> Self {
+        Fault::Corrupt { file, offset, reason }
+    }
 }
 
 /// What a check found.
@@ -384,6 +414,7 @@ fn check_segment(
     if let Some(proof) = remains.proof {
         let reason = format!("{}, and the frame at {proof} proves that it was durable", content.stop);
         report.damages.push(Damage { file: path.to_owned(), offset: content.end, reason });
+        report.look_behind(after, path, content.end).map_err(failed)?;
         checked.damaged = true;
         // Nothing more can be said about the end of this segment.
         return Ok(Some(checked));
@@ -391,6 +422,30 @@ fn check_segment(
     checked.stop = Some(content.stop.to_owned());
     checked.torn = remains.any;
     Ok(Some(checked))
+}
+
+impl Report {
+    /// Notes what there is behind the first damage of a segment.
+    fn look_behind(&mut self, mut frames: scan::Frames, path: &Path, first: u64) -> std::io::Result<()> {
+        while let Some(piece) = frames.piece()? {
+            let offset = piece.offset();
+            let reason = match piece {
+                Piece::Frame(frame) => {
+                    self.records += u64::from(frame.header.kind == Kind::Record);
+                    self.payload_bytes += u64::from(frame.header.length);
+                    continue;
+                }
+                _ if offset == first => continue,
+                Piece::Damaged { frame, .. } => {
+                    let (shard, position) = (frame.header.shard, frame.header.position);
+                    format!("the payload of record {position} of shard {shard} fails its checksum")
+                }
+                Piece::Lost { until, reason, .. } => format!("{reason}; the next good frame is at {until}"),
+            };
+            self.damages.push(Damage { file: path.to_owned(), offset, reason });
+        }
+        Ok(())
+    }
 }
 
 fn info(frame: &Frame) -> FrameInfo {
@@ -414,6 +469,13 @@ fn info(frame: &Frame) -> FrameInfo {
     };
     let bytes = frame::frame_bytes(header.length as usize) as u64;
     FrameInfo { offset: frame.offset, kind, bytes, checksum: frame.checksum, synced: header.synced }
+}
+
+/// Tells whether a file is, or was, a segment that a running server has put away meanwhile.
+pub fn is_trimmed(directory: impl AsRef<Path>, file: &Path) -> bool {
+    let number = file.file_name().and_then(|name| name.to_str()).and_then(segment::number);
+    let state = state(&Directory::new(directory.as_ref()));
+    number.is_some_and(|number| state.is_ok_and(|state| number < state.first))
 }
 
 fn state(disk: &dyn Disk) -> Result<State, Fault> {

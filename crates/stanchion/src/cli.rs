@@ -29,9 +29,10 @@ pub(crate) enum Command {
 
     /// Prints the settings in effect, each with where it comes from, and checks the data directory.
     ///
-    /// Nothing is changed, and a server may be running on the directory. Exit code 1 means that the directory is
-    /// damaged, 2 that a setting is wrong.
-    Check(Flags),
+    /// Every byte of the journal is read, the queues are brought back as a start would, and every message that they
+    /// hold is read as a consumer would. Nothing is changed, and a server may be running on the directory. Exit code 1
+    /// means that something is wrong with the directory, 2 that a setting is wrong.
+    Check(CheckArguments),
 
     /// Shows what a data directory holds: segments, snapshots and queues.
     ///
@@ -40,6 +41,16 @@ pub(crate) enum Command {
 
     /// Loads an SQS endpoint and reports throughput, latency and CPU per message.
     Bench(Box<stanchion_bench::Options>),
+}
+
+/// How to check.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArguments {
+    /// Prints one JSON object instead of words, with up to 10,000 findings.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) flags: Flags,
 }
 
 /// What to inspect.

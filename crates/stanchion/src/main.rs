@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let result = match cli.command {
         cli::Command::Serve(flags) => commands::serve::run(&flags),
-        cli::Command::Check(flags) => commands::check::run(&flags),
+        cli::Command::Check(arguments) => commands::check::run(&arguments),
         cli::Command::Inspect(arguments) => commands::inspect::run(&arguments),
         cli::Command::Bench(options) => commands::bench::run(*options),
     };

@@ -56,7 +56,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Content {
     pub(crate) base: Tails,
     pub(crate) tails: Tails,
-    index: Index,
+    pub(crate) index: Index,
     bytes: u64,
     pub(crate) end: u64,
     pub(crate) sealed: bool,
@@ -173,7 +173,13 @@ fn load(disk: &dyn Disk, journal: u64, number: u64) -> Result<Content, Fault> {
     walk(&file, journal, number, &mut |_| {}).map_err(failed)
 }
 
-fn load_sealed(file: &Arc<dyn DiskFile>, journal: u64, number: u64, page: &[u8]) -> std::io::Result<Option<Content>> {
+/// Reads a segment whose page points to its seal: base, seal and index only.
+pub(crate) fn load_sealed(
+    file: &Arc<dyn DiskFile>,
+    journal: u64,
+    number: u64,
+    page: &[u8],
+) -> std::io::Result<Option<Content>> {
     let Some(at) = segment::sealed_at(page, journal, number) else { return Ok(None) };
     let Step::Frame(base) = scan::Frames::new(Arc::clone(file), journal, number, FRAMES)?.step()? else {
         return Ok(None);

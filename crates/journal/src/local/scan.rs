@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::DiskFile;
-use super::frame::{self, ALIGNMENT, FIXED, Header, MAGIC, Parsed};
+use super::frame::{self, ALIGNMENT, Checked, FIXED, Header, MAGIC, Parsed};
 use super::segment::FRAMES;
 use crate::{Record, ShardId};
 
-/// How much is read at once, in bytes.
+/// How much is read at once if nobody asks for less, in bytes.
 const CHUNK: usize = 1 << 20;
 
 /// A walk over the frames of one segment.
@@ -21,6 +21,8 @@ pub(crate) struct Frames {
     segment: u64,
     /// Check the payloads of this shard only, from this position on.
     only: Option<(ShardId, u64)>,
+    /// How much is read at once, in bytes.
+    chunk: usize,
     at: u64,
     buffer: Bytes,
     buffer_at: u64,
@@ -42,6 +44,16 @@ pub(crate) enum Step {
     Stop(&'static str),
 }
 
+/// What a walk that does not stop at damage meets next.
+pub(crate) enum Piece {
+    /// A frame that passed its checks.
+    Frame(Frame),
+    /// A frame with a good header, and the blocks of its payload that fail their checks.
+    Damaged { frame: Frame, bad: Vec<usize> },
+    /// Bytes that are no frame, before the next one.
+    Lost { at: u64, until: u64, reason: &'static str },
+}
+
 /// What a search among bytes after the end of the log found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remains {
@@ -49,6 +61,16 @@ pub(crate) struct Remains {
     pub(crate) any: bool,
     /// Offset of a header that proves that the segment was durable beyond this point.
     pub(crate) proof: Option<u64>,
+}
+
+impl Piece {
+    /// Returns where it begins.
+    pub(crate) fn offset(&self) -> u64 {
+        match self {
+            Piece::Frame(frame) | Piece::Damaged { frame, .. } => frame.offset,
+            Piece::Lost { at, .. } => *at,
+        }
+    }
 }
 
 impl Frame {
@@ -68,12 +90,17 @@ impl Frames {
     /// Starts a walk at an offset, which must be that of a frame.
     pub(crate) fn new(file: Arc<dyn DiskFile>, journal: u64, segment: u64, at: u64) -> io::Result<Frames> {
         let length = file.length()?;
-        Ok(Frames { file, length, journal, segment, only: None, at, buffer: Bytes::new(), buffer_at: at })
+        Ok(Frames { file, length, journal, segment, only: None, chunk: CHUNK, at, buffer: Bytes::new(), buffer_at: at })
     }
 
     /// Checks the payloads of one shard only, from a position on; headers are always checked.
     pub(crate) fn only(self, shard: ShardId, from: u64) -> Frames {
         Frames { only: Some((shard, from)), ..self }
+    }
+
+    /// Reads less at once, for walks that are short.
+    pub(crate) fn chunk(self, bytes: usize) -> Frames {
+        Frames { chunk: bytes, ..self }
     }
 
     /// Returns where the walk stands.
@@ -115,18 +142,48 @@ impl Frames {
         Ok(Step::Frame(frame))
     }
 
-    /// Looks from here to the end of the file for headers of this segment.
-    ///
-    /// Frames begin at multiples of eight, so only these places are tried. A payload need not be whole: a header that
-    /// passes its checksum is evidence by itself.
-    pub(crate) fn remains(&mut self) -> io::Result<Remains> {
-        let stopped = self.at;
-        let mut found = Remains::default();
-        let mut at = stopped.next_multiple_of(ALIGNMENT as u64);
+    /// Returns the next thing in the segment, and goes on behind whatever is damaged; `None` at the end of what can be
+    /// recognized.
+    pub(crate) fn piece(&mut self) -> io::Result<Option<Piece>> {
+        let reason = match self.step()? {
+            Step::Frame(frame) => return Ok(Some(Piece::Frame(frame))),
+            Step::Stop(reason) => reason,
+        };
+        let from = self.at;
+        if let Some(header) = self.header_here()?
+            && self.fill(frame::frame_bytes(header.header.length as usize))?
+        {
+            let length = header.header.length as usize;
+            let frame = self.rest();
+            let payload = Bytes::copy_from_slice(&frame[frame::payload_at(length)..][..length]);
+            let table = frame[FIXED..frame::payload_at(length)].chunks_exact(4);
+            let fails = |(at, (sum, block)): (usize, (&[u8], &[u8]))| (!frame::intact(sum, block)).then_some(at);
+            let bad = table.zip(payload.chunks(frame::BLOCK)).enumerate().filter_map(fails).collect();
+            let frame = Frame { offset: from, header: header.header, checksum: header.checksum, payload };
+            self.at = frame.end();
+            return Ok(Some(Piece::Damaged { frame, bad }));
+        }
+        // The header tells where the next frame begins; without it, look for one.
+        let mut at = (from + 1).next_multiple_of(ALIGNMENT as u64);
+        while let Some(found) = self.magic_from(at)? {
+            self.at = found;
+            if self.header_here()?.is_some() {
+                return Ok(Some(Piece::Lost { at: from, until: found, reason }));
+            }
+            at = found + ALIGNMENT as u64;
+        }
+        self.at = from;
+        Ok(None)
+    }
+
+    /// Returns the next place, from `at` on, where the first bytes of a frame are.
+    fn magic_from(&mut self, mut at: u64) -> io::Result<Option<u64>> {
         while at + FIXED as u64 <= self.length {
             self.at = at;
-            self.fill(FIXED)?;
-            let buffer = self.buffer.clone();
+            if !self.fill(FIXED)? {
+                return Ok(None);
+            }
+            let buffer = &self.buffer;
             let start = (at - self.buffer_at) as usize;
             let last = buffer.len() - FIXED;
             let mut index = start;
@@ -134,18 +191,31 @@ impl Frames {
                 index += ALIGNMENT;
             }
             at += (index - start) as u64;
-            if index > last {
-                continue;
+            if index <= last {
+                return Ok(Some(at));
             }
+        }
+        Ok(None)
+    }
+
+    /// Looks from here to the end of the file for headers of this segment.
+    ///
+    /// Frames begin at multiples of eight, so only these places are tried. A payload need not be whole: a header that
+    /// passes its checksum is evidence by itself.
+    pub(crate) fn remains(&mut self) -> io::Result<Remains> {
+        let stopped = self.at;
+        let mut found = Remains::default();
+        let mut from = stopped.next_multiple_of(ALIGNMENT as u64);
+        while let Some(at) = self.magic_from(from)? {
             self.at = at;
-            if let Some(synced) = self.header_here()? {
+            if let Some(checked) = self.header_here()? {
                 found.any = true;
-                if u64::from(synced) > stopped {
+                if u64::from(checked.header.synced) > stopped {
                     found.proof = Some(at);
                     break;
                 }
             }
-            at += ALIGNMENT as u64;
+            from = at + ALIGNMENT as u64;
         }
         self.at = stopped;
         found.any |= self.began_here()?;
@@ -161,8 +231,8 @@ impl Frames {
         Ok(frame::u64_at(bytes, 8) == self.journal && frame::u64_at(bytes, 16) == self.segment)
     }
 
-    /// Returns the watermark of the header here, if there is one of this segment.
-    fn header_here(&mut self) -> io::Result<Option<u32>> {
+    /// Returns the header here, if there is one of this segment.
+    fn header_here(&mut self) -> io::Result<Option<Checked>> {
         let mut need = FIXED;
         loop {
             if !self.fill(need)? {
@@ -171,8 +241,7 @@ impl Frames {
             match frame::parse(self.rest()) {
                 Parsed::Valid(checked) => {
                     let header = checked.header;
-                    let ours = header.journal == self.journal && header.segment == self.segment;
-                    return Ok(ours.then_some(header.synced));
+                    return Ok((header.journal == self.journal && header.segment == self.segment).then_some(checked));
                 }
                 Parsed::Short(bytes) => need = bytes,
                 Parsed::Invalid(_) => return Ok(None),
@@ -194,7 +263,7 @@ impl Frames {
         if wanted > self.length {
             return Ok(false);
         }
-        let size = (bytes.max(CHUNK) as u64).min(self.length - self.at) as usize;
+        let size = (bytes.max(self.chunk) as u64).min(self.length - self.at) as usize;
         let mut buffer = vec![0; size];
         let read = self.file.read_at(&mut buffer, self.at)?;
         buffer.truncate(read);

@@ -1,20 +1,34 @@
 //! `stanchion check`.
 
+mod files;
+mod findings;
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use stanchion_journal::Fault;
-use stanchion_journal::inspect::{self, Report};
+use serde_json::{Value, json};
+use stanchion_broker::{Audit, audit, restore_archive};
+use stanchion_journal::inspect::{self, Archive, Report};
+use stanchion_journal::{Fault, ShardId};
 
-use crate::cli::Stop;
-use crate::settings::{Flags, Settings, stray_variables};
+use crate::cli::{CheckArguments, Stop};
+use crate::settings::{Settings, stray_variables};
 use crate::words::{count, damage, say, size};
+use findings::Findings;
+
+/// How often a long check says how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Prints the settings in effect and checks the data directory.
-pub(crate) fn run(flags: &Flags) -> Result<(), Stop> {
-    let settings = Settings::load(flags).map_err(Stop::misused)?;
-    print_settings(&settings);
-    say!("");
-    check_directory(&settings.data_dir)
+pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Stop> {
+    let settings = Settings::load(&arguments.flags).map_err(Stop::misused)?;
+    if !arguments.json {
+        print_settings(&settings);
+        say!("");
+    }
+    check_directory(&settings.data_dir, arguments.json)
 }
 
 fn print_settings(settings: &Settings) {
@@ -32,49 +46,189 @@ fn print_settings(settings: &Settings) {
     }
 }
 
-fn check_directory(directory: &Path) -> Result<(), Stop> {
+fn check_directory(directory: &Path, json: bool) -> Result<(), Stop> {
     let shown = directory.display();
     if !directory.exists() {
-        say!("data directory {shown}: does not exist yet");
+        say_or_json(json, &format!("data directory {shown}: does not exist yet"));
         return Ok(());
     }
-    let report = match inspect::check(directory) {
-        Ok(report) => report,
-        Err(Fault::Missing { file, .. }) if !directory.join("journal").exists() => {
-            say!("data directory {shown}: holds no journal yet, {} is missing", file.display());
-            return Ok(());
-        }
-        Err(fault) => return Err(Stop::failed(format_args!("data directory {shown}: {fault}"))),
-    };
-    print_report(directory, &report);
-    match report.damages.len() {
+    if !directory.join("journal").exists() && !directory.join("snapshots").exists() {
+        say_or_json(json, &format!("data directory {shown}: holds no journal yet"));
+        return Ok(());
+    }
+    let stopped = |fault: Fault| Stop::failed(format_args!("data directory {shown}: {fault}"));
+    let checked = Checked::of(directory).map_err(stopped)?;
+    if json {
+        say!("{}", checked.json(directory));
+    } else {
+        checked.print(directory);
+    }
+    match checked.findings.total() {
         0 => Ok(()),
         damages => Err(Stop::failed(format_args!("data directory {shown}: {} found", count(damages, "damage")))),
     }
 }
 
-fn print_report(directory: &Path, report: &Report) {
-    say!(
-        "data directory {}: {}, {} of {}, {}",
-        directory.display(),
-        count(report.segments as usize, "segment"),
-        count(report.records as usize, "record"),
-        size(report.payload_bytes),
-        count(report.snapshots as usize, "snapshot"),
-    );
-    for (shard, last) in &report.shards {
-        say!("shard {shard}: ends at record {last}");
+fn say_or_json(json: bool, text: &str) {
+    if json {
+        say!("{}", json!({ "note": text }));
+    } else {
+        say!("{text}");
     }
-    if let Some(torn) = &report.torn_tail {
+}
+
+/// A data directory and all that is wrong with it.
+struct Checked {
+    report: Report,
+    audits: BTreeMap<ShardId, Audit>,
+    findings: Findings,
+}
+
+impl Checked {
+    /// Reads everything: the files, every byte of the journal, and whatever the queues refer to.
+    fn of(directory: &Path) -> Result<Checked, Fault> {
+        let mut checked = Checked { report: Report::default(), audits: BTreeMap::new(), findings: Findings::default() };
+        files::check(directory, &mut checked.findings);
+        match inspect::check(directory) {
+            Ok(report) => checked.report = report,
+            Err(fault @ (Fault::Missing { .. } | Fault::Io { .. })) => {
+                checked.findings.refusal(directory, &fault);
+            }
+            Err(fault) => return Err(fault),
+        }
+        for found in std::mem::take(&mut checked.report.damages) {
+            checked.findings.damage(found, None);
+        }
+        match Archive::open(directory) {
+            Ok(mut archive) => {
+                if let Some(torn) = &checked.report.torn_tail {
+                    archive.cut_at(torn);
+                }
+                for shard in archive.shards() {
+                    checked.audit(directory, &mut archive, shard);
+                }
+            }
+            Err(fault) if checked.findings.is_empty() => return Err(fault),
+            // What is missing has been said.
+            Err(_) => {}
+        }
+        Ok(checked)
+    }
+
+    /// Brings a shard back as a start would, and reads whatever its queues refer to.
+    fn audit(&mut self, directory: &Path, archive: &mut Archive, shard: ShardId) {
+        let restored = match restore_archive(archive, shard, stanchion_shard::Options::default()) {
+            Ok(restored) => restored,
+            Err(error) => return self.findings.refusal(directory, &error),
+        };
+        let engine = restored.shard.engine();
+        let all: u64 =
+            engine.all_queues().map(|queue| queue.counters()).map(|c| c.visible + c.in_flight + c.delayed).sum();
+        let mut progress = Progress::new();
+        let mut unreadable = Vec::new();
+        let findings = &mut self.findings;
+        let audit =
+            audit(
+                engine,
+                shard,
+                archive,
+                &mut |audit| progress.tell(audit.messages, all),
+                &mut |part| match &part.why {
+                    // A server that runs may have trimmed it meanwhile: looked at again below.
+                    Fault::Missing { .. } | Fault::Io { .. } if unreadable.len() < MOVED_MAX => unreadable.push(part),
+                    _ => findings.unreadable(directory, part),
+                },
+            );
+        let trimmed = |fault: &Fault| match fault {
+            Fault::Missing { file, .. } | Fault::Io { file, .. } => inspect::is_trimmed(directory, file),
+            _ => false,
+        };
+        for part in unreadable {
+            if !trimmed(&part.why) {
+                self.findings.unreadable(directory, part);
+            }
+        }
+        self.audits.insert(shard, audit);
+    }
+
+    fn print(&self, directory: &Path) {
+        let report = &self.report;
         say!(
-            "{}; these are remains of a write that was never answered, and the next start cuts them off",
-            damage(torn)
+            "data directory {}: {}, {} of {}, {}",
+            directory.display(),
+            count(report.segments as usize, "segment"),
+            count(report.records as usize, "record"),
+            size(report.payload_bytes),
+            count(report.snapshots as usize, "snapshot"),
         );
+        for (shard, last) in &report.shards {
+            say!("shard {shard}: ends at record {last}");
+        }
+        for (shard, audit) in &self.audits {
+            say!(
+                "shard {shard}: {}, {}, {}, {} read",
+                count(audit.queues as usize, "queue"),
+                count(audit.messages as usize, "message"),
+                count(audit.pages as usize, "page"),
+                size(audit.bytes),
+            );
+        }
+        if let Some(torn) = &report.torn_tail {
+            say!(
+                "{}; these are remains of a write that was never answered, and the next start cuts them off",
+                damage(torn)
+            );
+        }
+        self.findings.print();
+        if self.findings.is_empty() {
+            say!("every byte that must be there is there");
+        }
     }
-    for found in &report.damages {
-        say!("damaged: {}", damage(found));
+
+    fn json(&self, directory: &Path) -> Value {
+        let report = &self.report;
+        let torn = report
+            .torn_tail
+            .as_ref()
+            .map(|torn| json!({ "file": torn.file.display().to_string(), "offset": torn.offset, "what": torn.reason }));
+        let shards = self.audits.iter().map(|(shard, audit)| {
+            json!({
+                "shard": shard.0,
+                "queues": audit.queues,
+                "messages": audit.messages,
+                "pages": audit.pages,
+                "bytes": audit.bytes,
+            })
+        });
+        json!({
+            "data_dir": directory.display().to_string(),
+            "segments": report.segments,
+            "records": report.records,
+            "payload_bytes": report.payload_bytes,
+            "snapshots": report.snapshots,
+            "torn_tail": torn,
+            "shards": shards.collect::<Vec<_>>(),
+            "damages": self.findings.json(),
+        })
     }
-    if report.damages.is_empty() {
-        say!("every byte that must be there is there");
+}
+
+/// How many parts of queues are looked at again because a running server may have moved them.
+const MOVED_MAX: usize = 10_000;
+
+/// Says on standard error how far a long check is, if a person is there to read it.
+struct Progress {
+    said: Option<Instant>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Progress { said: std::io::stderr().is_terminal().then(Instant::now) }
+    }
+
+    fn tell(&mut self, messages: u64, of: u64) {
+        let Some(said) = self.said.filter(|said| said.elapsed() >= PROGRESS_INTERVAL) else { return };
+        eprintln!("read {messages} of {of} messages");
+        self.said = Some(said + said.elapsed());
     }
 }
