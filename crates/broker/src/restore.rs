@@ -72,9 +72,7 @@ pub fn restore(journal: &dyn Journal, id: ShardId, options: stanchion_shard::Opt
         Some((position, bytes)) => (Shard::restore(options, &bytes)?, position),
         None => (Shard::new(options), Position::START),
     };
-    let clock = shard.engine().clock();
-    let freed = shard.engine().usage().freed();
-    let mut restored = Restored { shard, snapshot: snapshot.0, freed, records: 0, clock };
+    let mut restored = Restored::begin(shard, snapshot);
     journal.replay(id, snapshot.next(), &mut |record| restored.replay(id, record))?;
     Ok(restored)
 }
@@ -95,8 +93,7 @@ pub fn restore_archive(
         (None, Some(damage)) => return Err(Fault::from(damage).into()),
         (None, None) => (Shard::new(options), Position::START),
     };
-    let clock = shard.engine().clock();
-    let mut restored = Restored { shard, snapshot: snapshot.0, records: 0, clock };
+    let mut restored = Restored::begin(shard, snapshot);
     let mut lost = None;
     archive.walk(id, snapshot.next(), &mut |entry| {
         let record = match entry {
@@ -123,6 +120,12 @@ pub fn restore_archive(
 }
 
 impl Restored {
+    fn begin(shard: Shard, snapshot: Position) -> Restored {
+        let clock = shard.engine().clock();
+        let freed = shard.engine().usage().freed();
+        Restored { shard, snapshot: snapshot.0, freed, records: 0, clock }
+    }
+
     fn replay(&mut self, shard: ShardId, record: Record) -> Result<(), Fault> {
         let clock = Timestamp::from_millis(record.clock_ms);
         let Record { position, count, payload, .. } = record;
