@@ -30,9 +30,12 @@ const STEPS: &[Step] = &[
     step("tidy", "walls between crates, stray words, long files, files named in documents", Job::Code(tidy::check)),
     step("clippy", "lints, warnings denied", Job::Cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
     step("dependencies", "licences, sources and known vulnerabilities of dependencies", Job::Code(dependencies::check)),
-    step("test", "unit and integration tests", Job::Cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])),
+    step(TEST, "unit and integration tests", Job::Cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])),
     step(CLIENTS, "unmodified client libraries against the binary", Job::Code(clients::run_all)),
 ];
+
+/// The step that needs more than cargo, for tests of faults.
+const TEST: &str = "test";
 
 /// The step that `--fast` leaves out.
 const CLIENTS: &str = "clients";
@@ -58,6 +61,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     arguments.check_names(&names)?;
 
     toolchain::add_components();
+    if arguments.wants(TEST) {
+        toolchain::install(&[toolchain::Toolchain::Faults]);
+    }
     let mut results = Vec::new();
     for step in STEPS {
         if !arguments.wants(step.name) || (arguments.fast && step.name == CLIENTS) {

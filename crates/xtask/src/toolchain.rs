@@ -19,6 +19,9 @@ pub(crate) enum Toolchain {
     Go,
     /// Rust's cargo, which runs this very program.
     Cargo,
+    /// What sets the clock of a server and makes file systems to cut the power of. Without it those tests say that they
+    /// prove nothing.
+    Faults,
 }
 
 /// A program, the argument that makes it tell its version, and the oldest one that will do.
@@ -52,12 +55,19 @@ impl Toolchain {
             &[program("javac", &["-version"], Version(11, 0)), program("mvn", &["--version"], Version(3, 6))];
         const GO: &[Program] = &[program("go", &["version"], Version(1, 19))];
         const CARGO: &[Program] = &[program("cargo", &["--version"], Version(1, 95))];
+        const FAULTS: &[Program] = &[
+            program("faketime", &["--version"], Version(0, 0)),
+            program("mkfs.ext4", &["-V"], Version(0, 0)),
+            program("mkfs.xfs", &["-V"], Version(0, 0)),
+            program("python3", &["--version"], Version(3, 0)),
+        ];
         match self {
             Self::Python => PYTHON,
             Self::Node => NODE,
             Self::Java => JAVA,
             Self::Go => GO,
             Self::Cargo => CARGO,
+            Self::Faults => FAULTS,
         }
     }
 
@@ -69,6 +79,7 @@ impl Toolchain {
             Self::Java => &["default-jdk-headless", "maven"],
             Self::Go => &["golang-go"],
             Self::Cargo => &[],
+            Self::Faults => &["faketime", "e2fsprogs", "xfsprogs", "python3"],
         }
     }
 

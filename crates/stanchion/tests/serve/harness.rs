@@ -42,11 +42,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on a directory, with further arguments.
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        Server::start_in(directory, arguments, &[])
+    }
+
+    /// Starts a server as [`Server::start`] does, with variables in its environment.
+    pub(crate) fn start_in(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let data = directory.join("data");
         let base = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().expect("a path in UTF-8")];
         let mut command = stanchion(&[&base, arguments].concat());
         // The file that is read by default lies in the working directory.
-        command.current_dir(directory);
+        command.current_dir(directory).envs(environment.iter().copied());
         let log = directory.join("log");
         let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let mut child = command.stderr(stderr).spawn().expect("the binary runs");

@@ -1,6 +1,7 @@
 //! The binary as a person runs it: start, stop, restart, settings, declared queues, and clients that misbehave.
 
 mod bad_input;
+mod clocks;
 mod declared;
 mod harness;
 mod idle;
