@@ -67,7 +67,7 @@ impl Engine {
         let decision = match command {
             Command::CreateQueue { arn, attributes, tags } => self.create_queue(arn, attributes, tags, now),
             Command::DeleteQueue { queue } => self.delete_queue(*queue),
-            Command::SetQueueAttributes { queue, attributes } => self.set_attributes(*queue, attributes),
+            Command::SetQueueAttributes { queue, attributes } => self.set_attributes(*queue, attributes, now),
             Command::ChangeTags { queue, set, remove } => self.change_tags(*queue, set, remove),
             Command::DescribeQueue { queue } => self.describe_queue(*queue, now),
             Command::ListQueues { region, account, prefix, after, limit } => {

@@ -8,12 +8,16 @@ use crate::command::receive::goes_to_the_back;
 use crate::decide::{PageWish, Purpose};
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::ids::{Entropy, MessageKey, PageId, QueueId};
+use crate::ids::{Entropy, MessageKey, PageId, QueueId, Shelf};
 use crate::queue::Queue;
+use crate::queue::cold::AHEAD_MS;
 use crate::queue::message::State;
 
 /// Most messages that one event concerns.
 const CHUNK: usize = 1024;
+
+/// How much farther away than the moment at which it would be read back a delayed message has to be to leave memory.
+const FAR_MS: u64 = 1_000;
 
 /// What has to happen before anything else is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +66,7 @@ impl Engine {
     }
 
     fn queue_due(&self, queue: &Queue, now: Timestamp) -> Option<Due> {
-        self.expired(queue, now).or_else(|| released(queue, now, self.last_key))
+        self.expired(queue, now).or_else(|| released(queue, now, self.last_key)).or_else(|| near(queue, now))
     }
 
     fn expired(&self, queue: &Queue, now: Timestamp) -> Option<Due> {
@@ -98,13 +102,34 @@ impl Engine {
             let keys = queue.lanes.last(size);
             return (!keys.is_empty()).then(|| chilled(queue, queue.cold.before(), &keys));
         }
+        if queue.delays.len() >= self.options.delayed_max + size {
+            let keys = self.far_delayed(queue, self.options.delayed_max + size);
+            return (!keys.is_empty()).then(|| chilled(queue, queue.cold.free(Shelf::Delayed), &keys));
+        }
         None
+    }
+
+    /// Chooses delayed messages for a page if at least `least` of them are not near; those of a FIFO queue only if they
+    /// fill a page.
+    fn far_delayed(&self, queue: &Queue, least: usize) -> Vec<MessageKey> {
+        let size = self.options.page_messages;
+        // Who comes near to its moment is read back, so who is nearer than that does not leave.
+        let from = self.clock.plus_millis(AHEAD_MS + FAR_MS);
+        if queue.is_fifo() {
+            let far = queue.delays.line().rev().take_while(|&key| queue.fifo_due(key) >= from);
+            let keys: Vec<MessageKey> = far.take(size).collect();
+            return if keys.len() >= size.min(least) { keys } else { Vec::new() };
+        }
+        if queue.delays.far(from) < least {
+            return Vec::new();
+        }
+        queue.delays.choose(from, size, self.options.page_messages_min())
     }
 
     /// Returns the page that a queue should have in memory soon, before somebody waits for it.
     pub fn prefetch(&self, id: QueueId) -> Option<PageWish> {
         let queue = self.queue(id)?;
-        let (page, listed) = queue.next_page()?;
+        let (page, listed) = queue.next_in_line()?;
         (queue.lanes.ready() < self.options.page_messages).then_some(PageWish {
             queue: id,
             page,
@@ -116,10 +141,25 @@ impl Engine {
     /// Returns the event that brings a page back to memory that was read for that purpose.
     pub fn thaw(&self, id: QueueId, page: PageId) -> Option<Event> {
         let queue = self.queue(id)?;
-        let (first, _) = queue.cold.first()?;
-        let messages = self.loaded_page(queue, page).filter(|_| first == page)?;
-        Some(Event::Thawed { queue: id, page, messages: messages.to_vec() })
+        let messages = self.loaded_page(queue, page)?;
+        let in_turn = page.shelf() == Shelf::Delayed || queue.cold.first().is_some_and(|(first, _)| first == page);
+        in_turn.then(|| Event::Thawed { queue: id, page, messages: messages.to_vec() })
     }
+
+    /// Tells whether somebody who waits at a queue may wait for this page: it lists visible messages.
+    pub fn is_awaited(&self, id: QueueId, page: PageId, now: Timestamp) -> bool {
+        let Some((queue, listed)) = self.queue(id).and_then(|queue| Some((queue, queue.cold.get(page)?))) else {
+            return false;
+        };
+        page.shelf() != Shelf::Delayed || queue.page_due(listed) <= now
+    }
+}
+
+/// Wishes for the page of delayed messages whose moment is near.
+fn near(queue: &Queue, now: Timestamp) -> Option<Due> {
+    let (at, id) = queue.cold.next_delayed(|page| queue.page_due(page))?;
+    let page = queue.cold.get(id).filter(|_| at <= now)?;
+    Some(Due::Load(PageWish { queue: queue.id, page: id, list: page.list, purpose: Purpose::Thaw }))
 }
 
 fn chilled(queue: &Queue, page: PageId, keys: &[MessageKey]) -> Event {
@@ -130,9 +170,9 @@ fn chilled(queue: &Queue, page: PageId, keys: &[MessageKey]) -> Event {
 
 /// Finds the messages that become visible now.
 fn released(queue: &Queue, now: Timestamp, last_key: u64) -> Option<Due> {
-    let timed = queue.timers.iter().take_while(|(at, _)| *at <= now).take(CHUNK);
+    let timed = queue.timers.iter().take_while(|(at, _)| *at <= now);
     let mut next = last_key;
-    let mut place = |key: MessageKey| {
+    let place = |key: MessageKey| {
         let message = queue.message(key);
         // A delayed message joins those that are visible already; one that was tried often goes behind them.
         let delayed = matches!(message.state, State::Delayed { .. });
@@ -143,10 +183,11 @@ fn released(queue: &Queue, now: Timestamp, last_key: u64) -> Option<Due> {
         });
         (key, order)
     };
-    let mut messages: Vec<_> = timed.map(|(_, key)| place(*key)).collect();
+    let delayed = queue.delays.over(now);
+    let mut messages: Vec<_> = timed.copied().map(|(_, key)| key).chain(delayed).take(CHUNK).map(place).collect();
     if messages.is_empty() {
-        let delays = queue.delay_line.iter().take_while(|&&key| queue.fifo_due(key) <= now).take(CHUNK);
-        messages = delays.map(|key| (*key, None)).collect();
+        let delays = queue.delay_line().take_while(|&key| queue.fifo_due(key) <= now).take(CHUNK);
+        messages = delays.map(|key| (key, None)).collect();
     }
     (!messages.is_empty()).then(|| Due::Events(vec![Event::Released { queue: queue.id, messages }]))
 }

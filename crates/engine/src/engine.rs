@@ -9,7 +9,7 @@ use stanchion_types::limits;
 use stanchion_types::{AccountId, QueueArn, Region, Timestamp};
 
 use crate::event::{ColdMessage, Event, Receives};
-use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Span, TaskId};
+use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Shelf, Span, TaskId};
 use crate::queue::Queue;
 use crate::queue::cold::Page;
 use crate::queue::dedup::{Attempt, Original};
@@ -33,6 +33,16 @@ pub struct Options {
     pub page_messages: usize,
     /// How the journal is accounted for.
     pub usage: usage::Options,
+    /// Most delayed messages of a queue in memory, those not counted that become visible within seconds; the rest goes
+    /// to pages.
+    pub delayed_max: usize,
+}
+
+impl Options {
+    /// Returns how many messages are worth a page: an eighth of a full one.
+    pub(crate) fn page_messages_min(&self) -> usize {
+        (self.page_messages / 8).max(1)
+    }
 }
 
 impl Default for Options {
@@ -44,6 +54,7 @@ impl Default for Options {
             window_fifo: 120_000,
             page_messages: 1_024,
             usage: usage::Options::default(),
+            delayed_max: 131_072,
         }
     }
 }
@@ -327,7 +338,7 @@ impl Engine {
             Event::TaskMoved { task, queue, target, moves } => {
                 for (here, there, id) in moves {
                     let message = self.queue_mut(*queue).take(*here, now);
-                    let state = self.queue_mut(*target).state_on_arrival();
+                    let state = self.queue_mut(*target).state_on_arrival(now);
                     self.last_key = there.0;
                     let moved = Message {
                         id: *id,
@@ -379,7 +390,7 @@ impl Engine {
         let target = self.queue_mut(target);
         message.order = there.0;
         message.source = Some(origin);
-        message.state = target.state_on_arrival();
+        message.state = target.state_on_arrival(now);
         if target.is_fifo() {
             message.sent_at = now;
             message.id_replaces_deduplication_id = true;
@@ -415,7 +426,10 @@ impl Engine {
     pub fn page_failed(&mut self, queue: QueueId, page: PageId, now: Timestamp) {
         let next_try = now.plus_seconds(READ_REST_SECONDS);
         if let Some(entry) = self.queues.get_mut(&queue) {
-            entry.cold.read_again(page, next_try);
+            // What was read ahead of time is tried again in time.
+            let due = entry.cold.get(page).filter(|_| page.shelf() == Shelf::Delayed).map(|page| entry.page_due(page));
+            let in_time = due.filter(|due| *due > now).map_or(next_try, |due| due.min(next_try));
+            entry.cold.read_again(page, in_time);
         }
         self.tasks.rest(queue, next_try);
         self.reschedule(queue);

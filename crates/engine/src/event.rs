@@ -223,6 +223,8 @@ pub struct ColdMessage {
     pub content: ContentAddress,
     /// When it was sent.
     pub sent_at: Timestamp,
+    /// When it becomes visible, if it is delayed; [`Timestamp::NEVER`] on a FIFO queue, where the queue's delay says it.
+    pub due: Option<Timestamp>,
     /// How it was received before.
     pub receives: Receives,
     /// Where it was moved from as a dead letter.

@@ -1,5 +1,7 @@
 //! Names of things inside the engine.
 
+use std::ops::RangeInclusive;
+
 /// A queue of one engine, numbered from 1 in order of creation; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub u64);
@@ -34,9 +36,49 @@ pub struct ContentAddress {
     pub length: u32,
 }
 
-/// A page of cold messages: its place in its queue. Pages with smaller numbers are served first.
+/// A page of cold messages. Its number says on which [`Shelf`] it stands; on the line, pages with smaller numbers are
+/// served first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageId(pub u64);
+
+impl PageId {
+    /// Returns where the page stands.
+    pub fn shelf(self) -> Shelf {
+        match self.0 {
+            ..DELAYED => Shelf::Line,
+            DELAYED..LANE => Shelf::Delayed,
+            LANE.. => Shelf::Lane,
+        }
+    }
+}
+
+/// Where a page stands in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shelf {
+    /// Visible messages between window and tail.
+    Line,
+    /// Messages whose delay is not over.
+    Delayed,
+    /// Visible messages of one group of a FIFO queue, behind those of the group that are in memory.
+    Lane,
+}
+
+/// The first number of a page of delayed messages.
+const DELAYED: u64 = 1 << 60;
+/// The first number of a page of one group.
+const LANE: u64 = 1 << 61;
+
+impl Shelf {
+    /// Returns the numbers of the pages that stand here.
+    pub fn numbers(self) -> RangeInclusive<PageId> {
+        let (first, last) = match self {
+            Shelf::Line => (0, DELAYED - 1),
+            Shelf::Delayed => (DELAYED, LANE - 1),
+            Shelf::Lane => (LANE, u64::MAX),
+        };
+        PageId(first)..=PageId(last)
+    }
+}
 
 /// Chance, as an argument: a seed from which a decision draws as many numbers as it needs.
 #[derive(Clone, Copy, Debug)]

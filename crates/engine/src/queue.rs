@@ -1,16 +1,20 @@
 //! One queue: its messages, wherever they are, and everything that changes them.
 //!
 //! ```text
-//! in flight, delayed      window (ready)   cold pages           tail (waiting)
+//! in flight               window (ready)   cold pages           tail (waiting)
 //! [ bounded, in memory ]  [ in memory ]    [ on disk . . . . ]  [ in memory, then paged ]
 //!                         served from the left  ------------->  sends arrive here
+//! delayed, near           delayed, far
+//! [ in memory ]           [ on disk . . . . . . . . . . . . ]   a page returns when its first message is near
 //! ```
 //!
 //! The window holds the messages that a receive looks at. While there are cold pages or the window is full, new
-//! messages wait in the tail; the tail is written out a page at a time. So memory does not follow the backlog.
+//! messages wait in the tail; the tail is written out a page at a time, and so are delayed messages beyond a bound. So
+//! memory does not follow the backlog.
 
 pub mod cold;
 pub mod dedup;
+pub mod delays;
 pub mod fairness;
 pub mod lanes;
 pub mod message;
@@ -28,6 +32,7 @@ use crate::ids::{MessageKey, PageId, QueueId};
 use crate::usage::{Ledger, Usage};
 use cold::{Cold, Page};
 use dedup::{Attempts, Originals};
+use delays::Delays;
 use lanes::Lanes;
 use message::{Message, State};
 
@@ -52,11 +57,9 @@ pub struct Queue {
     /// How many messages are waiting.
     waiting: usize,
     pub(crate) cold: Cold,
-    /// When messages in flight, and on a standard queue delayed ones, become visible.
+    /// When messages in flight become visible.
     pub(crate) timers: BTreeSet<(Timestamp, MessageKey)>,
-    /// Delayed messages of a FIFO queue: all have the queue's delay, so they become visible in this order.
-    pub(crate) delay_line: BTreeSet<MessageKey>,
-    delayed: usize,
+    pub(crate) delays: Delays,
     /// Messages in memory by the time they were sent.
     pub(crate) by_age: BTreeSet<(Timestamp, MessageKey)>,
     pub(crate) originals: Originals,
@@ -92,8 +95,7 @@ impl Queue {
             waiting: 0,
             cold: Cold::default(),
             timers: BTreeSet::new(),
-            delay_line: BTreeSet::new(),
-            delayed: 0,
+            delays: Delays::default(),
             by_age: BTreeSet::new(),
             originals: Originals::default(),
             attempts: Attempts::default(),
@@ -132,8 +134,12 @@ impl Queue {
         Counters {
             visible: (self.lanes.ready() + self.waiting) as u64 + self.cold.messages(),
             in_flight: self.lanes.in_flight() as u64,
-            delayed: self.delayed as u64,
+            delayed: self.delayed(),
         }
+    }
+
+    fn delayed(&self) -> u64 {
+        self.delays.len() as u64 + self.cold.delayed_messages()
     }
 
     /// Adds a message that is new here, visible unless its state says that it is delayed.
@@ -144,28 +150,39 @@ impl Queue {
         let before = self.messages.insert(key, message);
         assert!(before.is_none(), "message {key:?} was added twice");
         match state {
-            State::Delayed { due } => {
-                self.delayed += 1;
-                if self.is_fifo() {
-                    self.delay_line.insert(key);
-                } else {
-                    self.timers.insert((due, key));
-                }
-            }
+            State::Delayed { due } => self.delays.insert(due, key),
             State::Ready | State::Waiting => self.arrive(key),
             State::InFlight { .. } => unreachable!("a message does not arrive in flight"),
         }
     }
 
+    /// Returns when a new message without a delay becomes visible, if not at once: on a FIFO queue it must not overtake
+    /// delayed messages, so while there are any that should be visible already it stands behind them.
+    pub(crate) fn due_without_delay(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_delayed = self.is_fifo() && (!self.delays.is_empty() || self.newest_delayed_on_pages(now).is_some());
+        is_delayed.then_some(Timestamp::ZERO)
+    }
+
     /// Returns the state of a message that arrives from another queue. The queue's delay does not apply to it, but on a
     /// FIFO queue it must not overtake delayed messages of its group, so it stands behind them.
-    pub(crate) fn state_on_arrival(&self) -> State {
-        if self.delay_line.is_empty() { State::Ready } else { State::Delayed { due: Timestamp::NEVER } }
+    pub(crate) fn state_on_arrival(&self, now: Timestamp) -> State {
+        let Some(overdue) = self.due_without_delay(now) else { return State::Ready };
+        let warm = self.delays.line().next_back().map(|key| self.fifo_due(key));
+        let cold = self.newest_delayed_on_pages(now).map(|sent| sent.plus_seconds(self.attributes.delay_seconds));
+        let is_held = warm.into_iter().chain(cold).any(|due| due > now);
+        State::Delayed { due: if is_held { Timestamp::NEVER } else { overdue } }
+    }
+
+    /// Returns when the newest delayed message on a page was sent, unless that is so long ago that only what has
+    /// expired is left there.
+    fn newest_delayed_on_pages(&self, now: Timestamp) -> Option<Timestamp> {
+        let newest = self.cold.newest_delayed()?;
+        (newest.plus_seconds(self.attributes.retention_seconds) > now).then_some(newest)
     }
 
     /// Lets a message that has become visible join the window, or the tail if there are others before it.
     fn arrive(&mut self, key: MessageKey) {
-        let queued = !self.cold.is_empty() || self.waiting > 0 || self.lanes.ready() >= self.window;
+        let queued = !self.cold.is_line_empty() || self.waiting > 0 || self.lanes.ready() >= self.window;
         if queued {
             self.message_mut(key).state = State::Waiting;
             self.tail.push_back(key);
@@ -185,9 +202,9 @@ impl Queue {
 
     /// Lets waiting messages into the window while there is room and nothing cold comes first.
     pub(crate) fn promote(&mut self) {
-        while self.waiting > 0 && self.cold.is_empty() && self.lanes.ready() < self.window {
+        while self.waiting > 0 && self.cold.is_line_empty() && self.lanes.ready() < self.window {
             let key = self.tail.pop_front().expect("waiting messages are in the tail");
-            if self.messages.get(&key).is_some_and(|message| message.state == State::Waiting) {
+            if self.is_waiting(key) {
                 self.waiting -= 1;
                 self.enter_window(key);
             }
@@ -210,12 +227,7 @@ impl Queue {
     fn withdraw(&mut self, key: MessageKey, now: Timestamp) {
         let message = self.messages.get(&key).unwrap_or_else(|| panic!("message {key:?} is not in memory"));
         match message.state {
-            State::Delayed { due } => {
-                self.delayed -= 1;
-                if !self.delay_line.remove(&key) {
-                    self.timers.remove(&(due, key));
-                }
-            }
+            State::Delayed { due } => self.delays.remove(due, key),
             State::Ready => self.lanes.remove(message.group, message.order),
             State::Waiting => self.waiting -= 1,
             State::InFlight { until } => {
@@ -275,21 +287,32 @@ impl Queue {
             self.take(message.key, now);
         }
         self.cold.put(id, page);
-        if self.waiting > 0 {
-            while self.tail.front().is_some_and(|key| !self.messages.contains_key(key)) {
-                self.tail.pop_front();
-            }
+        self.trim_tail();
+    }
+
+    /// Drops what has gone from the front of the tail, so that nobody steps over it again.
+    fn trim_tail(&mut self) {
+        while self.tail.front().is_some_and(|key| !self.is_waiting(*key)) {
+            self.tail.pop_front();
         }
     }
 
-    /// Moves the messages of a page back to memory, into the window.
+    fn is_waiting(&self, key: MessageKey) -> bool {
+        self.messages.get(&key).is_some_and(|message| message.state == State::Waiting)
+    }
+
+    /// Moves the messages of a page back to memory: visible ones into the window.
     pub(crate) fn thaw(&mut self, id: PageId, messages: Vec<(MessageKey, Message)>) {
         self.cold.remove(id);
         for (key, message) in messages {
             self.by_age.insert((message.sent_at, key));
             self.ledger.add_content(message.content);
+            let state = message.state;
             self.messages.insert(key, message);
-            self.enter_window(key);
+            match state {
+                State::Delayed { due } => self.delays.insert(due, key),
+                _ => self.enter_window(key),
+            }
         }
     }
 
@@ -343,8 +366,7 @@ impl Queue {
 
     /// Lists the first waiting messages, at most `limit`.
     pub(crate) fn first_waiting(&self, limit: usize) -> Vec<MessageKey> {
-        let waiting = |key: &&MessageKey| self.messages.get(*key).is_some_and(|m| m.state == State::Waiting);
-        self.tail.iter().filter(waiting).take(limit).copied().collect()
+        self.tail.iter().copied().filter(|key| self.is_waiting(*key)).take(limit).collect()
     }
 
     /// Returns how many messages wait behind the window.
@@ -352,12 +374,17 @@ impl Queue {
         self.waiting
     }
 
-    /// Returns the page that comes next into the window, if the window has room for more.
+    /// Returns the page of the line that comes next into the window, if the window has room for more.
     ///
     /// A receive that finds less than it wants in a full window gets less: what a page brings beyond the window
     /// would only be chilled again.
-    pub(crate) fn next_page(&self) -> Option<(PageId, &Page)> {
+    pub(crate) fn next_in_line(&self) -> Option<(PageId, &Page)> {
         self.cold.first().filter(|_| self.lanes.ready() < self.window)
+    }
+
+    /// Returns the page that a receive needs that finds too little in the window, if there is one.
+    pub(crate) fn next_page(&self, now: Timestamp) -> Option<(PageId, &Page)> {
+        self.next_in_line().or_else(|| self.due_page(now))
     }
 
     /// Returns how many more messages the window holds than it should.
@@ -367,17 +394,41 @@ impl Queue {
 
     /// Returns when a delayed message of a FIFO queue becomes visible.
     pub(crate) fn fifo_due(&self, key: MessageKey) -> Timestamp {
-        self.message(key).sent_at.plus_seconds(self.attributes.delay_seconds)
+        let message = self.message(key);
+        match message.state {
+            State::Delayed { due: Timestamp::ZERO } => Timestamp::ZERO,
+            _ => message.sent_at.plus_seconds(self.attributes.delay_seconds),
+        }
+    }
+
+    /// Returns when the first message of a page of delayed messages becomes visible.
+    pub(crate) fn page_due(&self, page: &Page) -> Timestamp {
+        match page.due {
+            Timestamp::NEVER => page.oldest.plus_seconds(self.attributes.delay_seconds),
+            due => due,
+        }
+    }
+
+    /// Returns the page of delayed messages that should be in memory now, if there is one.
+    pub(crate) fn due_page(&self, now: Timestamp) -> Option<(PageId, &Page)> {
+        self.cold.first_delayed().filter(|(_, page)| self.page_due(page) <= now)
+    }
+
+    /// Lists the delayed messages of a FIFO queue in memory up to the first that is on a page.
+    pub(crate) fn delay_line(&self) -> impl Iterator<Item = MessageKey> + '_ {
+        let first_cold = self.cold.first_delayed().map_or(u64::MAX, |(_, page)| page.first);
+        self.delays.line().take_while(move |key| key.0 < first_cold)
     }
 
     /// Returns the next moment at which time alone changes something here.
     pub(crate) fn next_deadline(&self) -> Timestamp {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let delay = self.delay_line.first().map(|&key| self.fifo_due(key));
+        let delay = self.delays.first_due().or_else(|| self.delay_line().next().map(|key| self.fifo_due(key)));
         let retention = self.attributes.retention_seconds;
         let oldest = self.by_age.first().map(|(sent, _)| sent.plus_seconds(retention));
         let page = self.cold.next_expiry(retention).map(|(at, _)| at);
-        [timer, delay, oldest, page].into_iter().flatten().min().unwrap_or(Timestamp::NEVER)
+        let delayed_page = self.cold.next_delayed(|page| self.page_due(page)).map(|(at, _)| at);
+        [timer, delay, oldest, page, delayed_page].into_iter().flatten().min().unwrap_or(Timestamp::NEVER)
     }
 
     /// Notes that nothing of this queue is needed any more.

@@ -199,6 +199,8 @@ fn put_queue(queue: &Queue, out: &mut Vec<u8>) {
             out.u64(*bucket);
             out.u64(*bytes);
         });
+        out.u64(page.first);
+        out.time(page.due);
     });
     let originals: Vec<_> = queue.originals.iter().collect();
     out.list(&originals, |out, (key, original)| {
@@ -305,7 +307,8 @@ fn get_page(input: &mut Get<'_>) -> Result<(PageId, Page), Damage> {
     if contents.iter().any(|(_, bytes)| *bytes > i64::MAX as u64) {
         return Err(input.damage("bytes of page"));
     }
-    Ok((id, Page { list, count, oldest, newest, received, contents }))
+    let (first, due) = (input.u64("first place")?, input.time()?);
+    Ok((id, Page { list, count, oldest, newest, received, contents, first, due }))
 }
 
 fn put_task(id: TaskId, task: &Task, out: &mut Vec<u8>) {

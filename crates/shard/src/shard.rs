@@ -225,9 +225,7 @@ impl Shard {
                 Due::Nothing => return,
                 Due::Events(events) => self.apply(&events),
                 Due::Load(wish) => {
-                    if wish.purpose == Purpose::Look {
-                        self.engine.page_requested(wish.queue, wish.page);
-                    }
+                    self.engine.page_requested(wish.queue, wish.page);
                     self.read(wish, None);
                 }
             }
@@ -332,8 +330,9 @@ impl Shard {
         let messages = bytes.and_then(|bytes| codec::decode_page(&bytes).ok());
         let Some(messages) = messages else {
             self.engine.page_failed(queue, page, self.now);
+            let is_awaited = purpose == Purpose::Thaw && self.engine.is_awaited(queue, page, self.now);
             let mut callers: Vec<Ticket> = read.jobs.iter().map(|job| job.ticket).collect();
-            if purpose == Purpose::Thaw {
+            if is_awaited {
                 // Who can be served without the page is. To the others an empty answer would say that there is no
                 // message.
                 self.serve(queue);

@@ -5,6 +5,7 @@ use std::fmt;
 
 use stanchion_engine::command::{Command, ReceiptFault, Reply};
 use stanchion_engine::event::{Event, TaskEnd};
+use stanchion_engine::ids::Shelf;
 use stanchion_types::Code;
 
 use crate::shadow::Handout;
@@ -30,7 +31,8 @@ marks! {
     Deleted, DeletedFromPage, DeleteExpired,
     VisibilityChanged, VisibilityEnded, ChangeNotInFlight, ChangeNotAvailable, ChangeBeyondTotal, ChangeExpired,
     DeadLettered, TimeReleased, SentToTheBack, Expired, ExpiredOnPage, LeftoverOnPage,
-    PageWritten, PageThawed, PageRewritten, PageOfReceived, CommandWaitedForPage, ReadFailed,
+    PageWritten, PageThawed, PageRewritten, PageOfReceived, DelayedPageWritten, DelayedPageThawed, OverdueOnPage,
+    CommandWaitedForPage, ReadFailed,
     TaskStarted, TaskMoved, TaskCompleted, TaskCancelled, TaskFailed,
     QueueCreated, QueueDeleted, QueueExists, QueueRests, AttributesSet, AttributesRefused, TagsChanged, Purged,
     PurgeRests, NoSuchQueue,
@@ -101,12 +103,13 @@ impl Coverage {
             }
             Event::Expired { .. } => Mark::Expired,
             Event::DeadLettered { .. } => Mark::DeadLettered,
-            Event::Chilled { messages, .. } => {
+            Event::Chilled { page, messages, .. } => {
                 if messages.iter().any(|message| message.receives.count > 0) {
                     self.hit(Mark::PageOfReceived);
                 }
-                Mark::PageWritten
+                if page.shelf() == Shelf::Delayed { Mark::DelayedPageWritten } else { Mark::PageWritten }
             }
+            Event::Thawed { page, .. } if page.shelf() == Shelf::Delayed => Mark::DelayedPageThawed,
             Event::Thawed { .. } => Mark::PageThawed,
             Event::Repaged { messages, .. } if messages.is_empty() => Mark::ExpiredOnPage,
             Event::Repaged { .. } => Mark::PageRewritten,

@@ -161,6 +161,7 @@ fn options(loud: bool, chance: &mut Chance) -> Options {
         window_standard: 1 + chance.below(8) as usize,
         window_fifo: 1 + chance.below(8) as usize,
         page_messages: 1 + chance.below(4) as usize,
+        delayed_max: chance.below(8) as usize,
         usage: usage::Options {
             bucket_bytes: 1 + chance.below(2_000),
             segment_bytes: 1 + chance.below(8_000),

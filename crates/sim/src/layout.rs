@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stanchion_engine::event::{ColdMessage, Event};
-use stanchion_engine::ids::{ContentAddress, PageId, QueueId, Span};
+use stanchion_engine::ids::{ContentAddress, PageId, QueueId, Shelf, Span};
 
 use crate::shadow::{Shadow, Violation};
 
@@ -35,9 +35,31 @@ impl Layout {
         self.of(queue).find(|message| message.key.0 == key).map_or(0, |message| message.receives.count)
     }
 
-    /// Counts the messages on pages that have grown too old.
-    pub fn leftovers(&self, shadow: &Shadow, queue: QueueId) -> u64 {
-        self.of(queue).filter(|message| !shadow.is_alive(queue, message.key.0)).count() as u64
+    /// Counts the messages on pages that have grown too old: visible ones and delayed ones.
+    pub fn leftovers(&self, shadow: &Shadow, queue: QueueId) -> (u64, u64) {
+        let leftovers = || self.of(queue).filter(|message| !shadow.is_alive(queue, message.key.0));
+        let delayed = leftovers().filter(|message| message.due.is_some()).count();
+        ((leftovers().count() - delayed) as u64, delayed as u64)
+    }
+
+    /// Tells whether delayed messages of a queue are on pages.
+    pub fn has_delayed(&self, queue: QueueId) -> bool {
+        self.of(queue).any(|message| message.due.is_some())
+    }
+
+    /// Counts the messages that are visible, but not for a shard that has yet to read the page on which they are
+    /// delayed: at least and at most. On a FIFO queue those behind them have to wait as well, and those behind a message
+    /// that has grown too old may have to.
+    pub fn overdue(&self, shadow: &Shadow, queue: QueueId) -> (u64, u64) {
+        let delayed = || self.of(queue).filter(|message| message.due.is_some()).map(|message| message.key.0);
+        let visible = |key: &u64| shadow.is_visible(queue, *key);
+        if !shadow.is_fifo(queue) {
+            let count = delayed().filter(visible).count() as u64;
+            return (count, count);
+        }
+        let behind = |first: u64| shadow.keys(queue).filter(|key| *key >= first).filter(visible).count() as u64;
+        let alive = delayed().filter(|key| shadow.is_alive(queue, *key)).min();
+        (behind(alive.unwrap_or(u64::MAX)), behind(delayed().min().unwrap_or(u64::MAX)))
     }
 
     /// Counts the pages of a queue.
@@ -69,6 +91,10 @@ impl Layout {
             Event::Chilled { queue, page, messages } => {
                 if messages.is_empty() {
                     return Err("an empty page is written".to_owned());
+                }
+                let delayed = page.shelf() == Shelf::Delayed;
+                if let Some(stray) = messages.iter().find(|message| message.due.is_some() != delayed) {
+                    return Err(format!("{:?} does not belong on {page:?}", stray.key));
                 }
                 if let Some(twice) = messages.iter().find(|message| self.is_cold(*queue, message.key.0)) {
                     return Err(format!("{:?} is put on two pages", twice.key));

@@ -17,6 +17,9 @@ use crate::journal::Store;
 use crate::layout::Layout;
 use crate::shadow::{Bounds, Explanation, Handout, Shadow, Violation};
 
+/// How long a page that could not be read may be left alone.
+const READ_REST_SECONDS: u32 = 10;
+
 /// What the journal up to some position should come to.
 #[derive(Clone, Debug)]
 struct Truth {
@@ -84,6 +87,8 @@ pub struct Oracle {
     handouts: BTreeMap<u64, Vec<Handout>>,
     /// Queues at which a page could not be read; receives may overlook it until the queue changes.
     unread: Vec<QueueId>,
+    /// Until when what is due need not be tried again at a queue after a page could not be read.
+    failed: BTreeMap<QueueId, Timestamp>,
     arrivals: u64,
     draining: bool,
     /// What was seen so far.
@@ -103,6 +108,7 @@ impl Oracle {
             gate: VecDeque::new(),
             handouts: BTreeMap::new(),
             unread: Vec::new(),
+            failed: BTreeMap::new(),
             arrivals: 0,
             draining: false,
             coverage: Coverage::default(),
@@ -364,12 +370,12 @@ impl Oracle {
             }
             Event::Chilled { queue, messages, .. } => {
                 for message in messages {
-                    shadow.check_listed(*queue, message)?;
+                    shadow.check_listed(*queue, message, false)?;
                 }
             }
             Event::Thawed { queue, messages, .. } => {
                 for message in messages.iter().filter(|message| shadow.is_alive(*queue, message.key.0)) {
-                    shadow.check_listed(*queue, message)?;
+                    shadow.check_listed(*queue, message, true)?;
                 }
             }
             Event::Repaged { queue, page, messages } => {
@@ -430,12 +436,21 @@ impl Oracle {
         }
         for id in shadow.queue_ids() {
             let mut expected = shadow.counters(id);
-            let leftovers = layout.leftovers(shadow, id);
-            expected.visible += leftovers;
-            if leftovers > 0 {
+            let (visible, delayed) = layout.leftovers(shadow, id);
+            expected.visible += visible;
+            expected.delayed += delayed;
+            if visible + delayed > 0 {
                 self.coverage.hit(Mark::LeftoverOnPage);
             }
             let counters = shard.engine().queue(id).map(|queue| queue.counters());
+            let (least, most) = layout.overdue(shadow, id);
+            let overdue = counters.map_or(0, |counters| counters.delayed).saturating_sub(expected.delayed);
+            let overdue = overdue.clamp(least, most);
+            expected.visible -= overdue;
+            expected.delayed += overdue;
+            if overdue > 0 {
+                self.coverage.hit(Mark::OverdueOnPage);
+            }
             if counters != Some(expected) {
                 return Err(format!("{id:?} counts {counters:?} instead of {expected:?}"));
             }
@@ -470,7 +485,10 @@ impl Oracle {
             _ => None,
         });
         let expiry = shadow.expiry_before(due.unwrap_or(Timestamp::NEVER), |queue, key| !layout.is_cold(queue, key));
-        let next = deadlines.chain(shadow.next_appearance()).chain(expiry).min();
+        // While a page of delayed messages is being read nobody has to wake up for what is on it or behind it.
+        let failed = |queue: &QueueId| self.failed.get(queue).is_some_and(|until| now < *until);
+        let on_time = |queue| !layout.has_delayed(queue) || !turn.reading.contains(&queue) && !failed(&queue);
+        let next = deadlines.chain(shadow.next_appearance(on_time)).chain(expiry).min();
         if let Some(next) = next.filter(|next| due.is_none_or(|due| due > *next)) {
             return Err(format!("something happens at {next} and the shard sleeps until {due:?}"));
         }
@@ -478,8 +496,9 @@ impl Oracle {
     }
 
     /// Notes that a page of a queue could not be read. Receives may overlook its messages until the queue changes.
-    pub fn unread(&mut self, queue: QueueId) {
+    pub fn unread(&mut self, queue: QueueId, now: Timestamp) {
         self.unread.push(queue);
+        self.failed.insert(queue, now.plus_seconds(READ_REST_SECONDS));
     }
 
     /// Notes that the pages of a queue can be read again.
@@ -593,6 +612,7 @@ impl Oracle {
         self.gate.clear();
         self.handouts.clear();
         self.unread.clear();
+        self.failed.clear();
         self.draining = false;
     }
 

@@ -279,10 +279,19 @@ impl Shadow {
         visible.all(|message| queue.is_locked(message.group))
     }
 
-    /// Returns the next moment at which a hidden message appears.
-    pub fn next_appearance(&self) -> Option<Timestamp> {
-        let queues = self.queues.values();
-        queues.flat_map(|queue| queue.messages.iter().filter_map(|message| queue.appearance(message))).min()
+    /// Lists the keys of a queue's messages.
+    pub fn keys(&self, queue: QueueId) -> impl Iterator<Item = u64> + '_ {
+        self.queues.get(&queue).into_iter().flat_map(|queue| queue.messages.iter().map(|message| message.key))
+    }
+
+    /// Returns the next moment at which a hidden message appears; delayed ones only of queues that `counts`.
+    pub fn next_appearance(&self, counts: impl Fn(QueueId) -> bool) -> Option<Timestamp> {
+        let appearances = self.queues.iter().flat_map(|(id, queue)| {
+            let delayed = counts(*id);
+            let hidden = queue.messages.iter().filter(move |m| delayed || !matches!(m.state, State::Delayed(_)));
+            hidden.filter_map(|message| queue.appearance(message))
+        });
+        appearances.min()
     }
 
     /// Finds a moment before `limit` at which a message that `counts` grows too old.
@@ -322,14 +331,23 @@ impl Shadow {
     pub fn left_in_source(&self, task: TaskId, layout: &Layout) -> u64 {
         let Some(task) = self.tasks.iter().find(|known| known.id == task) else { return 0 };
         let alive = self.queues.get(&task.source).map_or(0, |queue| queue.messages.len() as u64);
-        alive + layout.leftovers(self, task.source)
+        let (visible, delayed) = layout.leftovers(self, task.source);
+        alive + visible + delayed
     }
 
-    /// Checks that a page lists a visible message as it is.
-    pub fn check_listed(&self, queue: QueueId, listed: &ColdMessage) -> Result<(), Violation> {
+    /// Checks that a page that is written, or `returns`, lists a visible or delayed message as it is.
+    pub fn check_listed(&self, queue: QueueId, listed: &ColdMessage, returns: bool) -> Result<(), Violation> {
         let message = self.queues.get(&queue).and_then(|queue| queue.message(listed.key.0));
         let message = message.ok_or_else(|| format!("{:?} is listed on a page and gone", listed.key))?;
-        let same = message.state == State::Visible
+        let stands = match (message.state, listed.due) {
+            (State::Visible, None) => true,
+            (State::Delayed(None), Some(due)) => due == Timestamp::NEVER,
+            (State::Delayed(Some(until)), Some(due)) => due == until,
+            // The page is read too late, or a message before this one is.
+            (State::Visible, Some(_)) => returns,
+            _ => false,
+        };
+        let same = stands
             && (message.id, message.group, message.sent_at) == (listed.id, listed.group, listed.sent_at)
             && message.receives == listed.receives.count
             && (message.receives == 0 || message.first_received_at == listed.receives.first_at)

@@ -242,7 +242,7 @@ impl<S: Store> World<S> {
         self.oracle.coverage.operation("(read)");
         self.note(|| format!("{id:?} {}", if fails { "fails" } else { "is done" }));
         if let Some(queue) = queue.filter(|_| fails) {
-            self.oracle.unread(queue);
+            self.oracle.unread(queue, self.now);
         }
         self.turn_with(Input::Loaded { read: id, bytes: (!fails).then_some(bytes) }, fails)
     }

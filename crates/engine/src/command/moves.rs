@@ -110,7 +110,7 @@ impl Engine {
         }
         let keys: Vec<MessageKey> = source.lanes.next().take(wanted).collect();
         if keys.len() < wanted
-            && let Some((page, listed)) = source.next_page()
+            && let Some((page, listed)) = source.next_page(now)
         {
             return Step::Load(PageWish { queue: source.id, page, list: listed.list, purpose: Purpose::Thaw });
         }

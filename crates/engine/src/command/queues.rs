@@ -52,9 +52,16 @@ impl Engine {
         Ok(Decision::done(Event::QueueDeleted { queue }))
     }
 
-    pub(crate) fn set_attributes(&self, id: QueueId, changes: &[AttributeChange]) -> Decided {
+    pub(crate) fn set_attributes(&self, id: QueueId, changes: &[AttributeChange], now: Timestamp) -> Decided {
         let queue = self.existing(id)?;
         let attributes = Box::new(self.changed_attributes(&queue.arn, &queue.attributes, changes)?);
+        // What is visible already must not be delayed again, and on a page nobody has seen yet that it is.
+        if queue.is_fifo()
+            && attributes.delay_seconds != queue.attributes.delay_seconds
+            && let Some((page, listed)) = queue.due_page(now)
+        {
+            return Ok(Decision::Load(PageWish { queue: id, page, list: listed.list, purpose: Purpose::Thaw }));
+        }
         Ok(Decision::done(Event::AttributesSet { queue: id, attributes }))
     }
 
@@ -76,6 +83,10 @@ impl Engine {
         {
             let list = queue.cold.get(page).expect("the page was just found").list;
             return Ok(Decision::Load(PageWish { queue: id, page, list, purpose: Purpose::Look }));
+        }
+        // So must one on which a delay is over.
+        if let Some((page, listed)) = queue.due_page(now) {
+            return Ok(Decision::Load(PageWish { queue: id, page, list: listed.list, purpose: Purpose::Thaw }));
         }
         Ok(Decision::answer(Reply::Description(Box::new(Description {
             arn: queue.arn.clone(),

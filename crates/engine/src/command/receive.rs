@@ -51,7 +51,7 @@ impl Engine {
         }
         if keys.len() < wanted
             && dead.len() < MOVES_MAX
-            && let Some((page, listed)) = queue.next_page()
+            && let Some((page, listed)) = queue.next_page(now)
         {
             let wish = PageWish { queue: queue.id, page, list: listed.list, purpose: Purpose::Thaw };
             return Ok(Decision::Load(wish));

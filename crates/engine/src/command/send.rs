@@ -82,7 +82,7 @@ fn admit(queue: &Queue, message: &Submission) -> Result<Option<DeduplicationKey>
 fn due(queue: &Queue, message: &Submission, now: Timestamp) -> Option<Timestamp> {
     let delay = message.delay_seconds.unwrap_or(queue.attributes.delay_seconds);
     if delay == 0 {
-        return None;
+        return queue.due_without_delay(now);
     }
     // The delay of a FIFO queue applies to all its messages, also when it changes later: the queue knows it.
     Some(if queue.is_fifo() { Timestamp::NEVER } else { now.plus_seconds(delay) })

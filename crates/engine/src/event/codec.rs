@@ -18,7 +18,7 @@ use crate::event::{ColdMessage, DeduplicationKey, Event, Receives, TaskEnd};
 use crate::ids::{ContentAddress, DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, Span, TaskId};
 
 /// Version of the events' format, first byte of every payload.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Bytes that are no events of a known version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,6 +297,7 @@ pub(crate) fn put_cold(out: &mut Vec<u8>, message: &ColdMessage) {
     out.option(message.group.as_ref(), |out, group| out.fixed64(group.0));
     put_address(out, message.content);
     out.time(message.sent_at);
+    out.option(message.due.as_ref(), |out, due| out.time(*due));
     out.u64(u64::from(message.receives.count));
     if message.receives.count > 0 {
         out.time(message.receives.first_at);
@@ -310,14 +311,14 @@ pub(crate) fn put_cold(out: &mut Vec<u8>, message: &ColdMessage) {
 pub(crate) fn get_cold(input: &mut Get<'_>) -> Result<ColdMessage, Damage> {
     let (key, order, id) = (MessageKey(input.u64("key")?), input.u64("order")?, input.id()?);
     let group = input.option(|input| Ok(GroupKey(input.fixed64()?)))?;
-    let (content, sent_at) = (get_address(input)?, input.time()?);
+    let (content, sent_at, due) = (get_address(input)?, input.time()?, input.option(Get::time)?);
     let receives = match input.u32("receive count")? {
         0 => Receives::default(),
         count => Receives { count, first_at: input.time()?, last_at: input.time()? },
     };
     let source = input.option(Get::arn)?;
     let id_replaces_deduplication_id = input.bool()?;
-    Ok(ColdMessage { key, order, id, group, content, sent_at, receives, source, id_replaces_deduplication_id })
+    Ok(ColdMessage { key, order, id, group, content, sent_at, due, receives, source, id_replaces_deduplication_id })
 }
 
 /// Appends an address.

@@ -35,7 +35,8 @@ pub struct Message {
 pub enum State {
     /// Its delay is not over. On a FIFO queue the moment follows from the queue's delay and is not kept.
     Delayed {
-        /// When it becomes visible; [`Timestamp::NEVER`] on a FIFO queue.
+        /// When it becomes visible. On a FIFO queue [`Timestamp::NEVER`] stands for the end of the queue's delay, and
+        /// [`Timestamp::ZERO`] for a message without a delay that only waits for delayed ones before it.
         due: Timestamp,
     },
     /// Visible, within the window from which receives are served.
@@ -61,7 +62,7 @@ impl Message {
             receives: cold.receives,
             source,
             id_replaces_deduplication_id: cold.id_replaces_deduplication_id,
-            state: State::Ready,
+            state: cold.due.map_or(State::Ready, |due| State::Delayed { due }),
         }
     }
 
@@ -74,6 +75,10 @@ impl Message {
             group: self.group,
             content: self.content,
             sent_at: self.sent_at,
+            due: match self.state {
+                State::Delayed { due } => Some(due),
+                State::Ready | State::Waiting | State::InFlight { .. } => None,
+            },
             receives: self.receives,
             source: self.source.as_deref().cloned(),
             id_replaces_deduplication_id: self.id_replaces_deduplication_id,

@@ -128,7 +128,9 @@ impl Shadow {
             }
             Command::DescribeQueue { .. } => {
                 let (queue, mut counters) = (&self.queues[&id], self.counters(id));
-                counters.visible += layout.leftovers(self, id);
+                let (visible, delayed) = layout.leftovers(self, id);
+                counters.visible += visible;
+                counters.delayed += delayed;
                 answer(Reply::Description(Box::new(Description {
                     arn: queue.arn.clone(),
                     attributes: queue.attributes.clone(),
@@ -462,7 +464,8 @@ impl Shadow {
         if self.tasks.iter().any(|task| task.source == id && task.end.is_none()) {
             return answer(refused(Code::InvalidParameterValue));
         }
-        let count = self.queues[&id].messages.len() as u64 + layout.leftovers(self, id);
+        let (visible, delayed) = layout.leftovers(self, id);
+        let count = self.queues[&id].messages.len() as u64 + visible + delayed;
         match events.first() {
             Some(Event::TaskStarted { task, source: from, source_arn, destination: to, rate: pace, to_move })
                 if *from == id

@@ -5,12 +5,18 @@ use stanchion_engine as engine;
 use super::script::check_with;
 use crate::Options;
 
-/// A window of four messages and pages of two.
+/// A window of four messages, pages of two, and two delayed messages in memory.
 fn tiny() -> Options {
     // Buckets of a record or two, so that pages reach over many.
     let usage = engine::usage::Options { bucket_bytes: 150, ..Default::default() };
-    let engine =
-        engine::Options { window_standard: 4, window_fifo: 4, page_messages: 2, usage, ..engine::Options::default() };
+    let engine = engine::Options {
+        window_standard: 4,
+        window_fifo: 4,
+        page_messages: 2,
+        delayed_max: 2,
+        usage,
+        ..engine::Options::default()
+    };
     Options { engine, seed: 1 }
 }
 
@@ -142,6 +148,121 @@ fn a_page_gives_nothing_that_grew_too_old_on_it() {
         50s send q g h i j => ok ok ok ok
         60s receive q n=4 => e f g h
         61s receive q n=4 => i j
+        ",
+    );
+}
+
+#[test]
+fn a_delayed_message_on_a_page_becomes_visible_on_time() {
+    check_with(
+        tiny(),
+        "
+        0s create q
+        0s send q a delay=900
+        0s send q b c d e delay=60 => ok ok ok ok
+        0s send q f g delay=10 => ok ok
+        0s send q h
+        0s count q => 1/0/7
+        9999ms count q => 1/0/7
+        10s count q => 3/0/5
+        59999ms receive q n=4 => h f g
+        60s count q => 4/3/1
+        60s receive q n=4 => b c d e
+        60s delete q b c d e f g h => ok ok ok ok ok ok ok
+        899s receive q => nothing
+        900s receive q => a
+        ",
+    );
+}
+
+#[test]
+fn a_delayed_message_on_a_page_expires_is_purged_and_is_deleted_with_its_queue() {
+    check_with(
+        tiny(),
+        "
+        0s create q retention=60
+        0s send q a b c d e f delay=50 => ok ok ok ok ok ok
+        5s send q g h i j k l delay=300 => ok ok ok ok ok ok
+        59s count q => 6/0/6
+        60s count q => 0/0/6
+        65s count q => 0/0/0
+        70s send q m n o p q r delay=20 => ok ok ok ok ok ok
+        71s purge q
+        71s count q => 0/0/0
+        90s receive q => nothing
+        91s send q s t u v w x delay=20 => ok ok ok ok ok ok
+        92s drop q
+        93s create q2
+        93s count q2 => 0/0/0
+        ",
+    );
+}
+
+#[test]
+fn the_delay_of_a_fifo_queue_can_change_while_messages_are_on_pages() {
+    check_with(
+        tiny(),
+        "
+        0s create q.fifo content=true delay=100
+        0s send q.fifo a.1 b.1 a.2 b.2 a.3 b.3 a.4 b.4 => ok ok ok ok ok ok ok ok
+        1s send q.fifo a.5
+        50s count q.fifo => 0/0/9
+        50s set q.fifo delay=200
+        100s count q.fifo => 0/0/9
+        110s set q.fifo delay=110
+        110s count q.fifo => 8/0/1
+        111s count q.fifo => 9/0/0
+        111s send q.fifo a.6
+        112s set q.fifo delay=0
+        112s send q.fifo a.7
+        112s receive q.fifo n=4 => a.1 a.2 b.1 b.2
+        112s delete q.fifo a.1 a.2 => ok ok
+        112s receive q.fifo n=2 => a.3 a.4
+        112s delete q.fifo a.3 a.4 b.1 b.2 => ok ok ok ok
+        112s receive q.fifo n=2 => b.3 b.4
+        112s receive q.fifo n=3 => a.5 a.6 a.7
+        ",
+    );
+}
+
+#[test]
+fn a_dead_letter_does_not_overtake_delayed_messages_that_are_on_pages() {
+    check_with(
+        tiny(),
+        "
+        0s create d.fifo content=true delay=30
+        0s create q.fifo content=true visibility=0 dlq=d.fifo/1
+        0s send d.fifo a.1 a.2 a.3 a.4 a.5 a.6 => ok ok ok ok ok ok
+        1s send q.fifo a.7
+        1s receive q.fifo => a.7
+        2s receive q.fifo => nothing
+        29s count d.fifo => 0/0/7
+        30s count d.fifo => 6/0/1
+        30s receive d.fifo => a.1 a.2 a.3 a.4
+        30s delete d.fifo a.1 a.2 a.3 a.4 => ok ok ok ok
+        30s receive d.fifo => a.5 a.6
+        30s delete d.fifo a.5 a.6 => ok ok
+        32s receive d.fifo => a.7#2<q.fifo@2s
+        ",
+    );
+}
+
+#[test]
+fn a_move_task_moves_delayed_messages_from_pages_when_they_are_visible() {
+    check_with(
+        tiny(),
+        "
+        0s create d
+        0s create q dlq=d/1
+        0s send d a b c d e f delay=5 => ok ok ok ok ok ok
+        0s move d to=q
+        4s tick
+        4s count d => 0/0/6
+        5s tick
+        6s tick
+        7s tick
+        7s count d => 0/0/0
+        7s receive q n=4 => a b c d
         ",
     );
 }
