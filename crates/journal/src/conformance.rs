@@ -45,6 +45,7 @@ pub const RULES: &[Rule] = &[
     ("nothing of an older tenure appears above the fence", the_fence_holds),
     ("replay begins anywhere and reads what was appended", replay_begins_anywhere),
     ("trimming is by prefix", trimming_is_by_prefix),
+    ("what is released may go, and all else stays", what_is_released_may_go_and_all_else_stays),
     ("positions go on after everything was trimmed", positions_go_on_after_a_trim),
     ("the newest snapshot wins and survives", the_newest_snapshot_wins),
     ("bytes come back exactly, cached or fetched", bytes_come_back_exactly),
@@ -314,6 +315,81 @@ fn trimming_is_by_prefix(medium: &mut dyn Medium) {
     assert_eq!(owner.last, Position(30));
     assert_eq!(replayed(&journal, SHARD, Position(21)), Position(30), "what was not trimmed is there after a restart");
     owner.append_durably(1);
+}
+
+fn what_is_released_may_go_and_all_else_stays(medium: &mut dyn Medium) {
+    let journal = medium.open();
+    let mut owner = Owner::acquire(&journal, SHARD);
+    let mut other = Owner::acquire(&journal, ShardId(4));
+    for _ in 0..70 {
+        owner.append_durably(1);
+        other.append_durably(1);
+    }
+    let range = |first, last| Position(first)..=Position(last);
+    journal.save_snapshot(SHARD, Position(60), Bytes::from_static(b"state at 60")).expect("saves");
+    if journal.release(SHARD, &[range(11, 61)]).is_ok() {
+        let kept = fetch(&journal, SHARD, (11..=61).map(whole).collect());
+        assert!(kept.is_ok(), "a medium that ignores a release keeps everything: {kept:?}");
+    }
+    let released = [range(11, 30), range(34, 34), range(33, 32), range(41, 60)];
+    journal.release(SHARD, &released).expect("releases");
+    journal.release(SHARD, &released).expect("releases again");
+    journal.release(ShardId(4), &[]).expect("releases nothing");
+    let is_released = |position: u64| released.iter().any(|range| range.contains(&Position(position)));
+    let verify = |journal: &Arc<dyn Journal>| {
+        for position in 1..=70 {
+            let found = fetch(journal, SHARD, vec![whole(position)]);
+            let expected = record(SHARD, Position(position)).payload;
+            match found {
+                Ok(bytes) => assert!(bytes == [expected], "record {position}"),
+                Err(Fault::Trimmed { shard: SHARD, position: Position(gone), first }) => {
+                    assert!(gone == position && is_released(position), "record {position} is gone");
+                    assert!(first > Position(position) && first <= Position(61), "{first} after {position}");
+                }
+                Err(fault) => panic!("record {position}: {fault}"),
+            }
+        }
+        assert_eq!(replayed(journal, SHARD, Position(61)), Position(70), "what the snapshot does not cover");
+        match journal.replay(SHARD, Position(1), &mut |_| Ok(())) {
+            Ok(last) => assert_eq!(last, Position(70)),
+            Err(Fault::Trimmed { position, .. }) => assert!(is_released(position.0), "{position} is gone"),
+            Err(fault) => panic!("{fault}"),
+        }
+        assert_eq!(replayed(journal, ShardId(4), Position(1)), Position(70), "another shard keeps its records");
+        assert_eq!(journal.load_snapshot(SHARD), Ok(Some((Position(60), Bytes::from_static(b"state at 60")))));
+    };
+    verify(&journal);
+    drop((owner, other));
+    medium.crash(journal);
+    let journal = medium.open();
+    let mut owner = Owner::acquire(&journal, SHARD);
+    let mut other = Owner::acquire(&journal, ShardId(4));
+    assert_eq!((owner.last, other.last), (Position(70), Position(70)));
+    verify(&journal);
+    // The other shard lets go as well, so whole pieces are free now.
+    journal.save_snapshot(ShardId(4), Position(70), Bytes::new()).expect("saves");
+    journal.release(ShardId(4), &[range(1, 70)]).expect("releases");
+    journal.release(SHARD, &released).expect("releases again after a restart");
+    owner.append_durably(1);
+    other.append_durably(1);
+    assert_eq!(replayed(&journal, SHARD, Position(61)), Position(71));
+    drop((owner, other));
+    medium.crash(journal);
+    let journal = medium.open();
+    assert_eq!(Owner::acquire(&journal, SHARD).last, Position(71));
+    assert_eq!(Owner::acquire(&journal, ShardId(4)).last, Position(71));
+    assert_eq!(replayed(&journal, SHARD, Position(61)), Position(71));
+    assert_eq!(replayed(&journal, ShardId(4), Position(71)), Position(71));
+    for position in (1..=10).chain(31..=33).chain(35..=40).chain(61..=71) {
+        let found = fetch(&journal, SHARD, vec![whole(position)]);
+        assert_eq!(found, Ok(vec![record(SHARD, Position(position)).payload]), "record {position} was never released");
+    }
+}
+
+/// Returns the address of a whole record.
+fn whole(position: u64) -> Address {
+    let position = Position(position);
+    Address { position, offset: 0, length: record(SHARD, position).payload.len() as u32 }
 }
 
 fn positions_go_on_after_a_trim(medium: &mut dyn Medium) {

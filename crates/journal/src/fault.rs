@@ -65,13 +65,13 @@ pub enum Fault {
         /// The position that came.
         got: Position,
     },
-    /// The record is below a trim: it may be gone, or is.
+    /// The record is below a trim, or has been released: it may be gone, or is.
     Trimmed {
         /// The shard.
         shard: ShardId,
         /// The position asked for.
         position: Position,
-        /// The first position that is still there.
+        /// The first position from there on that is still there, or the one that the next record will have.
         first: Position,
     },
     /// No such bytes were ever appended.
@@ -133,7 +133,7 @@ impl fmt::Display for Fault {
                 write!(f, "record {got} of shard {shard} does not follow: expected {expected}")
             }
             Fault::Trimmed { shard, position, first } => {
-                write!(f, "record {position} of shard {shard} has been trimmed: the first one kept is {first}")
+                write!(f, "record {position} of shard {shard} has been trimmed: the next one kept is {first}")
             }
             Fault::OutOfRange { shard, at } => write!(f, "shard {shard} has no bytes at {at}"),
             Fault::TooLarge { bytes, limit } => {

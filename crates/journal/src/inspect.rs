@@ -9,6 +9,7 @@ mod tests;
 
 pub use archive::{Archive, Entry};
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub struct Overview {
     pub opens: u64,
     /// The lowest segment that must be there.
     pub first_segment: u64,
+    /// The segments above it that are gone because nobody needed them any more, in order.
+    pub gone: Vec<RangeInclusive<u64>>,
     /// The segment and offset at which the log ended when it was closed; `None` while it is open, and after a crash.
     pub closed_at: Option<(u64, u64)>,
     /// The segments, in order.
@@ -191,8 +194,9 @@ pub fn overview_on(disk: &dyn Disk) -> Result<Overview, Fault> {
         let bytes = file.length().map_err(|error| Fault::io("measure", &path, &error))?;
         snapshots.push(SnapshotInfo { shard, position, file: path, bytes });
     }
-    let State { journal, opens, first, clean } = state;
-    Ok(Overview { journal, opens, first_segment: first, closed_at: clean, segments, snapshots })
+    let State { journal, opens, first, gone, clean } = state;
+    let gone = gone.iter().map(|(first, last)| first..=last).collect();
+    Ok(Overview { journal, opens, first_segment: first, gone, closed_at: clean, segments, snapshots })
 }
 
 /// Returns the newest snapshot of a shard that passes its check, and its position; `None` if there is none.
@@ -273,10 +277,10 @@ pub fn check_on(disk: &dyn Disk) -> Result<Report, Fault> {
     };
     check_segments(disk, &state, &mut report)?;
     // What a running journal has trimmed meanwhile was not damaged, but taken away or used again.
-    let first = self::state(disk)?.first;
+    let now = self::state(disk)?;
     let trimmed = |file: &Path| {
         let name = file.file_name().and_then(|name| name.to_str());
-        name.and_then(segment::number).is_some_and(|number| number < first)
+        name.and_then(segment::number).is_some_and(|number| now.is_forgotten(number))
     };
     report.damages.retain(|damage| !trimmed(&damage.file));
     for (shard, position) in snapshot_names(disk)? {
@@ -303,7 +307,9 @@ fn check_segments(disk: &dyn Disk, state: &State, report: &mut Report) -> Result
     // Where the log seems to end: nothing may follow.
     let mut ended: Option<Damage> = None;
     let mut last = (state.first, segment::FRAMES);
-    for number in numbers(disk)?.into_iter().filter(|&number| number >= state.first) {
+    let mut before: Option<u64> = None;
+    let numbers: Vec<u64> = numbers(disk)?.into_iter().filter(|&number| !state.is_forgotten(number)).collect();
+    for &number in &numbers {
         let (file, path) = open(disk, &segment::name(number))?;
         if number != expected {
             let file = disk.root().join(segment::name(expected));
@@ -312,7 +318,8 @@ fn check_segments(disk: &dyn Disk, state: &State, report: &mut Report) -> Result
             // What comes cannot be compared with what is gone.
             tails = None;
         }
-        expected = number + 1;
+        expected = state.after(number);
+        let hole = before.replace(number).is_some_and(|before| before + 1 < number);
         let checked = check_segment(&file, &path, state.journal, number, report)?;
         let Some(checked) = checked else {
             tails = None;
@@ -322,7 +329,7 @@ fn check_segments(disk: &dyn Disk, state: &State, report: &mut Report) -> Result
             if let Some(ended) = ended.take() {
                 report.torn_tail = None;
                 report.damages.push(ended);
-            } else if tails.as_ref().is_some_and(|tails| *tails != checked.base) {
+            } else if tails.as_ref().is_some_and(|tails| !recover::follows(tails, &checked.base, hole)) {
                 let reason = "the segment does not begin where the one before it ends".to_owned();
                 report.damages.push(Damage { file: path.clone(), offset: segment::FRAMES, reason });
             }
@@ -346,6 +353,11 @@ fn check_segments(disk: &dyn Disk, state: &State, report: &mut Report) -> Result
     if report.segments == 0 {
         let file = disk.root().join(segment::name(state.first));
         report.damages.push(Damage { file, offset: 0, reason: "the first segment is missing".to_owned() });
+    }
+    if state.gone.last() > numbers.last().copied() {
+        let file = disk.root().join(segment::name(expected));
+        let reason = "it is missing, but segments before it have been released".to_owned();
+        report.damages.push(Damage { file, offset: 0, reason });
     }
     if let Some((number, offset)) = state.clean.filter(|clean| *clean != last) {
         let file = disk.root().join(segment::name(last.0));

@@ -1,5 +1,6 @@
 //! The seam between shards and whatever keeps their records.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,8 +37,8 @@ pub type FetchDone = Box<dyn FnOnce(Result<Vec<Bytes>, Fault>) + Send>;
 /// should be brief, because other shards wait for the same thread. `acquire`, `replay`, the snapshot functions and
 /// `close` may block, and a listener must not call them.
 ///
-/// Nothing here presumes a local file: positions belong to the shard, appends carry an epoch, trimming is by prefix,
-/// and bytes are fetched asynchronously.
+/// Nothing here presumes a local file: positions belong to the shard, appends carry an epoch, trimming is by prefix
+/// and releasing only a hint, and bytes are fetched asynchronously.
 pub trait Journal: Send + Sync + 'static {
     /// Takes a shard over: afterwards no record of a lower epoch can become valid.
     ///
@@ -90,6 +91,24 @@ pub trait Journal: Send + Sync + 'static {
     /// Never raises the durable position: trimming past it is refused with [`Fault::Gap`].
     fn trim(&self, shard: ShardId, below: Position) -> Result<(), Fault>;
 
+    /// Allows the records in ranges to be forgotten although older ones are kept. The space comes back later, in the
+    /// background, in whatever pieces the medium has; until then, and if the medium cannot do it, the records stay.
+    ///
+    /// The owner promises that it never reads them again. Replay does not need them either, because only records that
+    /// the newest snapshot covers can be released. A released record answers [`Fault::Trimmed`] once it is gone. Release
+    /// is not remembered over a restart unless the space came back: say it again then. Saying it twice is harmless, and
+    /// an empty range is nothing.
+    ///
+    /// The default does nothing, which is right for a medium that can only forget a prefix.
+    ///
+    /// # Errors
+    /// [`Fault::Gap`] if a range goes beyond the newest snapshot that this journal has saved or loaded; then no range is
+    /// released.
+    fn release(&self, shard: ShardId, ranges: &[RangeInclusive<Position>]) -> Result<(), Fault> {
+        let _ = (shard, ranges);
+        Ok(())
+    }
+
     /// Stores a snapshot of the shard's state after the record at `at`, and returns when it is safe.
     ///
     /// Atomic: after a crash it is there completely or not at all, and the previous one is kept until it is. The records
@@ -99,7 +118,7 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Returns the newest valid snapshot of a shard and its position.
     ///
-    /// If the newest is damaged, the previous one is returned, provided that the records after it are still there.
+    /// If the newest is damaged, the previous one is returned, provided that all records after it are still there.
     ///
     /// # Errors
     /// [`Fault::Corrupt`] if there are snapshots and none can be used.

@@ -14,6 +14,7 @@
 //! bytes.
 
 use std::any::Any;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -27,6 +28,7 @@ pub(crate) mod frame;
 mod front;
 pub(crate) mod index;
 mod janitor;
+pub(crate) mod ranges;
 mod reader;
 pub(crate) mod recover;
 pub(crate) mod scan;
@@ -133,13 +135,16 @@ impl Shared {
 
     /// Returns the fault of asking for a record that is not there any more.
     fn trimmed(&self, shard: ShardId, position: Position) -> Fault {
-        Fault::Trimmed { shard, position, first: self.first(shard) }
+        let next = self.lock().shards.get(&shard).map_or(Position(1), |shard| shard.tail.next());
+        let first = self.catalogue.first(shard, position.0).map_or(next, Position);
+        Fault::Trimmed { shard, position, first }
     }
 
-    /// Returns the lowest position of a shard that is there, or the next one if none is.
-    fn first(&self, shard: ShardId) -> Position {
-        let next = self.lock().shards.get(&shard).map_or(Position(1), |shard| shard.tail.next());
-        self.catalogue.first(shard).map_or(next, Position)
+    /// Notes up to where snapshots cover a shard.
+    fn note_saved(&self, shard: ShardId, at: Position) {
+        let mut front = self.lock();
+        let state = front.shards.entry(shard).or_default();
+        state.saved = state.saved.max(at);
     }
 }
 
@@ -216,29 +221,40 @@ impl Local {
             _ => failed("lock", "lock", error),
         })?;
         let (mut state, recovered) = match State::load(&*disk)? {
-            Some(state) => (state, Some(recover::recover(&*disk, &state)?)),
+            Some(state) => {
+                let recovered = recover::recover(&*disk, &state)?;
+                (state, Some(recovered))
+            }
             None => (begin(&*disk)?, None),
         };
         // A snapshot may have its name only in the cache of the system: what is loaded must not be gone after a power cut.
         disk.sync_directory("snapshots").map_err(|error| failed("sync", "snapshots", error))?;
         let files = disk.list("journal").map_err(|error| failed("list", "journal", error))?;
-        let spare = files.iter().any(|file| janitor::SPARE.strip_prefix("journal/") == Some(file));
+        let spare = match files.iter().any(|file| janitor::SPARE.strip_prefix("journal/") == Some(file)) {
+            true => {
+                let file = disk.open(janitor::SPARE, Access::Read);
+                let length = file.and_then(|file| file.length());
+                Some(length.map_err(|error| failed("measure", janitor::SPARE, error))?)
+            }
+            false => None,
+        };
         if files.iter().any(|file| janitor::NEW.strip_prefix("journal/") == Some(file)) {
             disk.remove(janitor::NEW).map_err(|error| failed("remove", janitor::NEW, error))?;
         }
         state.opens += 1;
         state.clean = None;
+        let (id, opens, lowest) = (state.journal, state.opens, state.first);
         let janitor = Janitor::new(Arc::clone(&disk), state, options.segment_bytes, spare);
         if recovered.is_none() {
-            let first = janitor.prepare(state.first, options.segment_bytes.min(FIRST_SEGMENT_BYTES))?;
-            janitor.offer(state.first, first);
+            let first = janitor.prepare(lowest, options.segment_bytes.min(FIRST_SEGMENT_BYTES))?;
+            janitor.offer(lowest, first);
         }
-        state.store(&*disk)?;
+        janitor.state.lock().unwrap_or_else(PoisonError::into_inner).store(&*disk)?;
         let shared = Arc::new(Shared {
             catalogue: Catalogue::new(Arc::clone(&disk)),
             disk,
-            journal: state.journal,
-            opens: state.opens,
+            journal: id,
+            opens,
             options,
             front: Mutex::default(),
             work: Condvar::new(),
@@ -247,7 +263,7 @@ impl Local {
             janitor,
             readers: Readers::default(),
         });
-        let (active, tails) = shared.resume(recovered, state.first)?;
+        let (active, tails) = shared.resume(recovered, lowest)?;
         shared.janitor.want(active.number + 1);
         let mut writer = Writer::new(Arc::clone(&shared), active, tails);
         writer.begin()?;
@@ -277,7 +293,7 @@ fn begin(disk: &dyn Disk) -> Result<State, Fault> {
     getrandom::fill(&mut id).map_err(|error| {
         Fault::io("draw a random number for", disk.root(), &std::io::Error::other(error.to_string()))
     })?;
-    Ok(State { journal: u64::from_le_bytes(id), opens: 0, first: 1, clean: None })
+    Ok(State { journal: u64::from_le_bytes(id), opens: 0, first: 1, gone: ranges::Ranges::new(), clean: None })
 }
 
 impl Shared {
@@ -442,6 +458,9 @@ impl Journal for Local {
         let Some(place) = self.shared.catalogue.locate(shard, from.0) else {
             return Err(self.shared.trimmed(shard, from));
         };
+        if let Some(missing) = self.shared.catalogue.missing(shard, from.0, last.0) {
+            return Err(self.shared.trimmed(shard, Position(missing)));
+        }
         let mut next = from;
         // The checksum of the header before, once there was one.
         let mut chain = None;
@@ -497,8 +516,23 @@ impl Journal for Local {
                 return Err(Fault::Gap { shard, expected: most, got: below });
             }
         }
-        let active = self.shared.catalogue.last();
-        self.shared.janitor.retire(self.shared.catalogue.trim(shard, below.0, active));
+        self.shared.janitor.retire(self.shared.catalogue.trim(shard, below.0));
+        Ok(())
+    }
+
+    /// Gives back the segments in which no record of any shard is needed any more. A segment with one record that is
+    /// needed stays as a whole.
+    fn release(&self, shard: ShardId, ranges: &[RangeInclusive<Position>]) -> Result<(), Fault> {
+        {
+            let front = self.shared.lock();
+            front.check()?;
+            let saved = front.shards.get(&shard).map_or(Position::START, |shard| shard.saved);
+            if let Some(range) = ranges.iter().find(|range| !range.is_empty() && *range.end() > saved) {
+                return Err(Fault::Gap { shard, expected: saved, got: *range.end() });
+            }
+        }
+        let ranges: Vec<_> = ranges.iter().map(|range| (range.start().0, range.end().0)).collect();
+        self.shared.janitor.retire(self.shared.catalogue.release(shard, &ranges));
         Ok(())
     }
 
@@ -515,20 +549,27 @@ impl Journal for Local {
             self.shared.flush(front)?;
         }
         let _one = self.shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-        snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes)
+        snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes)?;
+        self.shared.note_saved(shard, at);
+        Ok(())
     }
 
     fn load_snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
         let last = self.durable(shard);
-        snapshot::load(&*self.shared.disk, self.shared.journal, shard, self.shared.first(shard), last)
+        let is_whole = |from: Position| self.shared.catalogue.missing(shard, from.0, last.0).is_none();
+        let loaded = snapshot::load(&*self.shared.disk, self.shared.journal, shard, &is_whole, last)?;
+        if let Some((at, _)) = &loaded {
+            self.shared.note_saved(shard, *at);
+        }
+        Ok(loaded)
     }
 
     fn stats(&self) -> Stats {
         let (segments, bytes) = self.shared.catalogue.size();
-        let more = self.shared.janitor.files();
+        let (more, more_bytes) = self.shared.janitor.size();
         let front = self.shared.lock();
         Stats {
-            bytes_on_disk: bytes + more * self.shared.options.segment_bytes,
+            bytes_on_disk: bytes + more_bytes,
             segments: segments + more,
             syncs: front.syncs,
             records: front.records,

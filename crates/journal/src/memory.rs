@@ -1,6 +1,7 @@
 //! A journal that keeps everything in memory.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -50,10 +51,12 @@ struct State {
 struct Shard {
     epoch: u64,
     listener: Option<Arc<dyn Listener>>,
-    /// What is kept, in order; the front has the position after `trimmed`.
-    records: VecDeque<Record>,
+    /// What is kept, in order; the front has the position after `trimmed`, and nothing is where a record was released.
+    records: VecDeque<Option<Record>>,
     trimmed: Position,
     durable: Position,
+    /// The newest snapshot that has been saved or loaded.
+    saved: Position,
     /// The newest last; at most two.
     snapshots: Vec<(Position, Bytes)>,
 }
@@ -145,10 +148,9 @@ impl Memory {
         for (&id, shard) in &state.shards {
             let last = kept.iter().filter(|(of, _)| *of == id).map(|&(_, position)| position).max();
             let durable = last.unwrap_or(shard.durable);
-            let records = shard.records.iter().filter(|record| record.position <= durable).cloned().collect();
-            let snapshots = shard.snapshots.clone();
-            let left =
-                Shard { epoch: shard.epoch, listener: None, records, trimmed: shard.trimmed, durable, snapshots };
+            let (epoch, trimmed, snapshots) = (shard.epoch, shard.trimmed, shard.snapshots.clone());
+            let records = shard.records.iter().take((durable.0 - trimmed.0) as usize).cloned().collect();
+            let left = Shard { epoch, listener: None, records, trimmed, durable, saved: Position::START, snapshots };
             shards.insert(id, left);
         }
         let forgets_durable = state.forgets_durable;
@@ -277,12 +279,20 @@ impl Shard {
 
     fn record(&self, position: Position) -> Option<&Record> {
         let index = position.0.checked_sub(self.trimmed.0 + 1)?;
-        self.records.get(usize::try_from(index).ok()?)
+        self.records.get(usize::try_from(index).ok()?)?.as_ref()
+    }
+
+    /// Returns the lowest position from one on that is there, or the one that the next record will have.
+    fn next_kept(&self, position: Position) -> Position {
+        let from = position.max(self.trimmed.next());
+        let kept = (from.0..=self.last().0).map(Position).find(|&position| self.record(position).is_some());
+        kept.unwrap_or(self.last().next())
     }
 
     fn read(&self, shard: ShardId, at: Address) -> Result<Bytes, Fault> {
-        if at.position <= self.trimmed && at.position > Position::START {
-            return Err(Fault::Trimmed { shard, position: at.position, first: self.trimmed.next() });
+        let position = at.position;
+        if position > Position::START && position <= self.last() && self.record(position).is_none() {
+            return Err(Fault::Trimmed { shard, position, first: self.next_kept(position) });
         }
         self.record(at.position).and_then(|record| record.slice(at)).ok_or(Fault::OutOfRange { shard, at })
     }
@@ -327,7 +337,7 @@ impl Journal for Memory {
         state.stats.records += 1;
         state.stats.bytes_appended += record.payload.len() as u64;
         state.unsynced.push_back((id, record.position));
-        shard.records.push_back(record);
+        shard.records.push_back(Some(record));
         self.shared.changed.notify_all();
         Ok(())
     }
@@ -367,15 +377,17 @@ impl Journal for Memory {
         let state = self.shared.lock();
         let Some(records) = state.shards.get(&shard) else { return Ok(Position::START) };
         let from = from.max(Position(1));
-        let first = records.trimmed.next();
-        if from < first {
-            return Err(Fault::Trimmed { shard, position: from, first });
-        }
-        if from > records.last().next() {
-            return Err(Fault::Gap { shard, expected: records.last().next(), got: from });
-        }
-        let visited: Vec<_> = records.records.iter().filter(|record| record.position >= from).cloned().collect();
         let last = records.last();
+        if from > last.next() {
+            return Err(Fault::Gap { shard, expected: last.next(), got: from });
+        }
+        let mut visited = Vec::new();
+        for position in (from.0..=last.0).map(Position) {
+            let record = records.record(position);
+            let record =
+                record.ok_or_else(|| Fault::Trimmed { shard, position, first: records.next_kept(position) })?;
+            visited.push(record.clone());
+        }
         drop(state);
         for record in visited {
             visit(record)?;
@@ -398,6 +410,24 @@ impl Journal for Memory {
         Ok(())
     }
 
+    /// Drops the records at once, so that an owner who still reads them is found out.
+    fn release(&self, shard: ShardId, ranges: &[RangeInclusive<Position>]) -> Result<(), Fault> {
+        let mut state = self.shared.lock();
+        state.check()?;
+        let records = state.shards.entry(shard).or_default();
+        let saved = records.saved;
+        if let Some(range) = ranges.iter().find(|range| !range.is_empty() && *range.end() > saved) {
+            return Err(Fault::Gap { shard, expected: saved, got: *range.end() });
+        }
+        for range in ranges {
+            let first = range.start().0.max(records.trimmed.next().0);
+            for position in first..=range.end().0 {
+                records.records[(position - records.trimmed.0 - 1) as usize] = None;
+            }
+        }
+        Ok(())
+    }
+
     fn save_snapshot(&self, shard: ShardId, at: Position, bytes: Bytes) -> Result<(), Fault> {
         let mut state = self.shared.lock();
         state.check()?;
@@ -410,12 +440,16 @@ impl Journal for Memory {
         records.snapshots.sort_by_key(|(at, _)| *at);
         let extra = records.snapshots.len().saturating_sub(2);
         records.snapshots.drain(..extra);
+        records.saved = records.saved.max(at);
         Ok(())
     }
 
     fn load_snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
-        let state = self.shared.lock();
-        Ok(state.shards.get(&shard).and_then(|shard| shard.snapshots.last().cloned()))
+        let mut state = self.shared.lock();
+        let Some(records) = state.shards.get_mut(&shard) else { return Ok(None) };
+        let newest = records.snapshots.last().cloned();
+        records.saved = newest.as_ref().map_or(records.saved, |(at, _)| records.saved.max(*at));
+        Ok(newest)
     }
 
     fn stats(&self) -> Stats {

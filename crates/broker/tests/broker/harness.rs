@@ -1,5 +1,6 @@
 //! A broker to call, with requests in few words.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -219,6 +220,10 @@ impl Journal for Flawed {
         let trimmed = self.memory.trim(shard, below);
         self.trims.fetch_add(1, Ordering::SeqCst);
         trimmed
+    }
+
+    fn release(&self, shard: ShardId, ranges: &[RangeInclusive<Position>]) -> Result<(), Fault> {
+        self.memory.release(shard, ranges)
     }
 
     fn save_snapshot(&self, shard: ShardId, at: Position, bytes: Bytes) -> Result<(), Fault> {

@@ -90,7 +90,7 @@ impl Archive {
             }
         };
         let numbers = super::numbers(&*disk)?;
-        let journal = match state {
+        let journal = match &state {
             Some(state) => state.journal,
             None => owner(&*disk, &numbers)?,
         };
@@ -103,8 +103,8 @@ impl Archive {
             damages,
             end: None,
         };
-        let first = state.map_or(0, |state| state.first);
-        for number in numbers.into_iter().filter(|&number| number >= first) {
+        let forgotten = |number: u64| state.as_ref().is_some_and(|state| state.is_forgotten(number));
+        for number in numbers.into_iter().filter(|&number| !forgotten(number)) {
             if let Err(fault) = archive.add(number) {
                 archive.damages.push(Damage::of(fault)?);
             }

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::disk::{Access, Disk, DiskFile};
-use super::index::Index;
+use super::index::{Index, ShardIndex};
+use super::ranges::Ranges;
 use super::segment;
 use crate::ShardId;
 
@@ -27,6 +28,8 @@ struct Segments {
     starts: BTreeMap<(ShardId, u64), u64>,
     /// The lowest position that has not been trimmed.
     kept: BTreeMap<ShardId, u64>,
+    /// Positions above those that nobody needs either.
+    released: BTreeMap<ShardId, Ranges>,
 }
 
 struct Segment {
@@ -89,17 +92,30 @@ impl Catalogue {
         Some(Place { segment: number, offset })
     }
 
-    /// Returns the lowest position of a shard that is there.
-    pub(crate) fn first(&self, shard: ShardId) -> Option<u64> {
+    /// Returns the lowest position of a shard, from `from` on, that is there.
+    pub(crate) fn first(&self, shard: ShardId, from: u64) -> Option<u64> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let (&(_, first), _) = segments.starts.range((shard, 0)..=(shard, u64::MAX)).next()?;
-        Some(first.max(segments.kept.get(&shard).copied().unwrap_or(0)))
+        let from = from.max(segments.kept.get(&shard).copied().unwrap_or(0));
+        segments.held(shard, from, u64::MAX).next().map(|(index, _)| index.first.max(from))
     }
 
-    /// Returns the number of the segment that is written to.
-    pub(crate) fn last(&self) -> u64 {
+    /// Returns the lowest position of a shard in a range that is not there.
+    pub(crate) fn missing(&self, shard: ShardId, from: u64, to: u64) -> Option<u64> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments.by_number.last_key_value().map_or(0, |(&number, _)| number)
+        if from > to {
+            return None;
+        }
+        if from < segments.kept.get(&shard).copied().unwrap_or(0) {
+            return Some(from);
+        }
+        let mut next = from;
+        for (index, _) in segments.held(shard, from, to) {
+            if index.first > next {
+                break;
+            }
+            next = index.last + 1;
+        }
+        (next <= to).then_some(next)
     }
 
     /// Returns the numbers of all segments, from `from` on.
@@ -108,25 +124,32 @@ impl Catalogue {
         segments.by_number.range(from..).map(|(&number, _)| number).collect()
     }
 
-    /// Notes a trim, and takes the segments that no shard needs any more out of the catalogue; they are a prefix, and never
-    /// include `active`.
-    pub(crate) fn trim(&self, shard: ShardId, below: u64, active: u64) -> Vec<u64> {
+    /// Notes a trim, and takes the segments that no shard needs any more out of the catalogue; returns their numbers and
+    /// their bytes. The last segment stays, because it is written to.
+    pub(crate) fn trim(&self, shard: ShardId, below: u64) -> Vec<(u64, u64)> {
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         let kept = segments.kept.entry(shard).or_default();
-        *kept = below.max(*kept);
-        let mut retired = Vec::new();
-        while let Some((&number, segment)) = segments.by_number.first_key_value() {
-            let kept = &segments.kept;
-            let needed = |shard: &super::index::ShardIndex| shard.last >= kept.get(&shard.shard).copied().unwrap_or(0);
-            if number >= active || segment.index.shards.iter().any(needed) {
-                break;
-            }
-            let Some(segment) = segments.by_number.remove(&number) else { break };
-            for shard in &segment.index.shards {
-                segments.starts.remove(&(shard.shard, shard.first));
-            }
-            retired.push(number);
+        let before = *kept;
+        *kept = below.max(before);
+        if let Some(released) = segments.released.get_mut(&shard) {
+            released.drop_below(below);
         }
+        let retired = segments.retire(shard, &[(before, below.saturating_sub(1))]);
+        drop(segments);
+        self.close(&retired);
+        retired
+    }
+
+    /// Notes that records in ranges are not needed, and takes the segments that no shard needs any more out of the
+    /// catalogue, as [`trim`](Catalogue::trim) does.
+    pub(crate) fn release(&self, shard: ShardId, ranges: &[(u64, u64)]) -> Vec<(u64, u64)> {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = segments.kept.get(&shard).copied().unwrap_or(0);
+        let released = segments.released.entry(shard).or_default();
+        for &(first, last) in ranges {
+            released.insert(first.max(kept), last);
+        }
+        let retired = segments.retire(shard, ranges);
         drop(segments);
         self.close(&retired);
         retired
@@ -159,10 +182,52 @@ impl Catalogue {
         Ok(file)
     }
 
-    fn close(&self, numbers: &[u64]) {
-        if !numbers.is_empty() {
+    fn close(&self, retired: &[(u64, u64)]) {
+        if !retired.is_empty() {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.retain(|(number, _)| !numbers.contains(number));
+            open.retain(|(number, _)| !retired.iter().any(|(retired, _)| retired == number));
         }
+    }
+}
+
+impl Segments {
+    /// Returns what segments hold of a shard from one position to another, in order, each with the segment's number.
+    fn held(&self, shard: ShardId, from: u64, to: u64) -> impl Iterator<Item = (&ShardIndex, u64)> {
+        let before = self.starts.range((shard, 0)..(shard, from)).next_back();
+        let within = (from <= to).then(|| self.starts.range((shard, from)..=(shard, to)));
+        let numbers = before.into_iter().chain(within.into_iter().flatten()).map(|(_, &number)| number);
+        let held = numbers.filter_map(move |number| Some((self.by_number.get(&number)?.index.shard(shard)?, number)));
+        held.filter(move |(index, _)| index.last >= from && index.first <= to)
+    }
+
+    /// Takes out the segments with records of a shard in some ranges, if nobody needs any record of them, and the first
+    /// ones if they have no records at all.
+    fn retire(&mut self, shard: ShardId, ranges: &[(u64, u64)]) -> Vec<(u64, u64)> {
+        let active = self.by_number.last_key_value().map_or(0, |(&number, _)| number);
+        let mut numbers: Vec<u64> =
+            ranges.iter().flat_map(|&(from, to)| self.held(shard, from, to)).map(|(_, number)| number).collect();
+        numbers
+            .extend(self.by_number.iter().take_while(|(_, segment)| segment.index.shards.is_empty()).map(|(&n, _)| n));
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.retain(|&number| number != active && !self.is_needed(number));
+        let mut retired = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let Some(segment) = self.by_number.remove(&number) else { continue };
+            for shard in &segment.index.shards {
+                self.starts.remove(&(shard.shard, shard.first));
+            }
+            retired.push((number, segment.bytes));
+        }
+        retired
+    }
+
+    fn is_needed(&self, number: u64) -> bool {
+        let needed = |index: &ShardIndex| {
+            let first = index.first.max(self.kept.get(&index.shard).copied().unwrap_or(0));
+            let released = self.released.get(&index.shard);
+            first <= index.last && !released.is_some_and(|released| released.covers(first, index.last))
+        };
+        self.by_number.get(&number).is_some_and(|segment| segment.index.shards.iter().any(needed))
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Shard {
     pub(crate) written: Position,
     /// The last position announced.
     pub(crate) durable: Position,
+    /// The position of the newest snapshot that has been saved or loaded.
+    pub(crate) saved: Position,
     /// Payloads of the last records, up to `tail`.
     recent: VecDeque<Bytes>,
 }

@@ -37,14 +37,16 @@ pub(crate) struct Janitor {
 struct Desk {
     wanted: Option<u64>,
     prepared: Option<(u64, Arc<dyn DiskFile>)>,
-    retired: VecDeque<Vec<u64>>,
-    spare: bool,
+    /// Segments to put away, each with its bytes.
+    retired: VecDeque<Vec<(u64, u64)>>,
+    /// The bytes of the spare segment, if there is one.
+    spare: Option<u64>,
     failed: Option<Fault>,
     stop: bool,
 }
 
 impl Janitor {
-    pub(crate) fn new(disk: Arc<dyn Disk>, state: State, segment_bytes: u64, spare: bool) -> Janitor {
+    pub(crate) fn new(disk: Arc<dyn Disk>, state: State, segment_bytes: u64, spare: Option<u64>) -> Janitor {
         let desk = Mutex::new(Desk { spare, ..Desk::default() });
         Janitor { disk, journal: state.journal, segment_bytes, desk, changed: Condvar::new(), state: Mutex::new(state) }
     }
@@ -85,10 +87,10 @@ impl Janitor {
         }
     }
 
-    /// Hands over segments that nobody needs any more: a prefix.
-    pub(crate) fn retire(&self, numbers: Vec<u64>) {
-        if !numbers.is_empty() {
-            self.lock().retired.push_back(numbers);
+    /// Hands over segments that nobody needs any more, each with its bytes.
+    pub(crate) fn retire(&self, segments: Vec<(u64, u64)>) {
+        if !segments.is_empty() {
+            self.lock().retired.push_back(segments);
             self.changed.notify_all();
         }
     }
@@ -113,10 +115,14 @@ impl Janitor {
         }
     }
 
-    /// Returns how many files are prepared or kept for their next use.
-    pub(crate) fn files(&self) -> u64 {
+    /// Returns how many files are prepared, kept for their next use or not yet put away, and their bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
         let desk = self.lock();
-        u64::from(desk.prepared.is_some()) + u64::from(desk.spare)
+        // A file that cannot be measured now cannot be used either, which its user will say.
+        let prepared = desk.prepared.as_ref().map(|(_, file)| file.length().unwrap_or(0));
+        let retired = desk.retired.iter().flatten().map(|&(_, bytes)| bytes);
+        let sizes = retired.chain(prepared).chain(desk.spare);
+        sizes.fold((0, 0), |(files, sum), bytes| (files + 1, sum + bytes))
     }
 
     /// Makes the thread leave after what it is doing.
@@ -145,9 +151,9 @@ impl Janitor {
                     }
                 }
                 self.changed.notify_all();
-            } else if let Some(numbers) = desk.retired.front().cloned() {
+            } else if let Some(segments) = desk.retired.front().cloned() {
                 drop(desk);
-                let put_away = before_retiring().and_then(|()| self.put_away(&numbers));
+                let put_away = before_retiring().and_then(|()| self.put_away(&segments));
                 desk = self.lock();
                 desk.retired.pop_front();
                 if let Err(fault) = put_away {
@@ -167,7 +173,7 @@ impl Janitor {
         let name = segment::name(number);
         let path = disk.root().join(&name);
         let spare = std::mem::take(&mut self.lock().spare);
-        let (from, file) = if spare {
+        let (from, file) = if spare.is_some() {
             (
                 SPARE,
                 disk.open(SPARE, Access::Write).map_err(|error| Fault::io("open", disk.root().join(SPARE), &error))?,
@@ -186,27 +192,28 @@ impl Janitor {
         Ok(file)
     }
 
-    fn put_away(&self, numbers: &[u64]) -> Result<(), Fault> {
+    fn put_away(&self, segments: &[(u64, u64)]) -> Result<(), Fault> {
         let disk = &*self.disk;
-        let Some(&last) = numbers.last() else { return Ok(()) };
         {
             // From here on nobody expects these segments.
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.first = state.first.max(last + 1);
+            for &(number, _) in segments {
+                state.forget(number);
+            }
             state.store(disk)?;
         }
-        for &number in numbers {
+        for &(number, _) in segments {
             let name = segment::name(number);
             let path = disk.root().join(&name);
             let file = disk.open(&name, Access::Read).map_err(|error| Fault::io("open", &path, &error))?;
             let length = file.length().map_err(|error| Fault::io("measure", &path, &error))?;
             // The first segment is smaller, and one that held a huge record larger, than is worth keeping.
             let fits = (self.segment_bytes..=self.segment_bytes.saturating_mul(2)).contains(&length);
-            if fits && !self.lock().spare {
+            if fits && self.lock().spare.is_none() {
                 disk.rename(&name, SPARE).map_err(|error| Fault::io("rename", &path, &error))?;
                 disk.sync_directory("journal")
                     .map_err(|error| Fault::io("sync", disk.root().join("journal"), &error))?;
-                self.lock().spare = true;
+                self.lock().spare = Some(length);
             } else {
                 disk.remove(&name).map_err(|error| Fault::io("remove", &path, &error))?;
             }

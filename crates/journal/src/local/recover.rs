@@ -82,7 +82,8 @@ pub(crate) fn recover(disk: &dyn Disk, state: &State) -> Result<Recovered, Fault
             let reason = format!("{}, and a later segment proves that more was durable", content.stop);
             return Err(Fault::corrupt(path(*number), content.end, reason));
         }
-        if tails.is_some_and(|tails| *tails != content.base) {
+        let hole = at > 0 && used[at - 1].0 + 1 < *number;
+        if tails.is_some_and(|tails| !follows(tails, &content.base, hole)) {
             let reason = "the segment does not begin where the one before it ends";
             return Err(Fault::corrupt(path(*number), FRAMES, reason));
         }
@@ -132,27 +133,41 @@ fn check_snapshots(disk: &dyn Disk, state: &State, tails: &Tails, last: u64, end
     Ok(())
 }
 
+/// Says whether a segment may begin at `base` if the one before it ends at `tails`; segments between them may be gone.
+pub(crate) fn follows(tails: &Tails, base: &Tails, hole: bool) -> bool {
+    if !hole {
+        return tails == base;
+    }
+    tails.iter().all(|(shard, tail)| base.get(shard).is_some_and(|later| later.last > tail.last || later == tail))
+}
+
 /// Returns the numbers of the segments that must be there, and removes what must not.
 fn numbers(disk: &dyn Disk, state: &State) -> Result<Vec<u64>, Fault> {
     let directory = disk.root().join("journal");
     let files = disk.list("journal").map_err(|error| Fault::io("list", &directory, &error))?;
     let mut numbers: Vec<u64> = files.iter().filter_map(|file| segment::number(file)).collect();
     numbers.sort_unstable();
-    for &number in numbers.iter().filter(|&&number| number < state.first) {
+    for &number in numbers.iter().filter(|&&number| state.is_forgotten(number)) {
         let name = segment::name(number);
         disk.remove(&name).map_err(|error| Fault::io("remove", disk.root().join(&name), &error))?;
     }
-    numbers.retain(|&number| number >= state.first);
-    let expected = state.first..;
-    for (number, expected) in numbers.iter().copied().zip(expected) {
+    numbers.retain(|&number| !state.is_forgotten(number));
+    let mut expected = state.first;
+    for &number in &numbers {
         if number != expected {
             let reason = format!("segment {number} is there, and {expected} has not been trimmed");
             return Err(Fault::Missing { file: disk.root().join(segment::name(expected)), reason });
         }
+        expected = state.after(number);
     }
     if numbers.is_empty() {
         let reason = "it is the first segment that has not been trimmed".to_owned();
         return Err(Fault::Missing { file: disk.root().join(segment::name(state.first)), reason });
+    }
+    // Only a segment with a later one is ever given up.
+    if state.gone.last() > numbers.last().copied() {
+        let reason = "segments before it have been released, and it has not".to_owned();
+        return Err(Fault::Missing { file: disk.root().join(segment::name(expected)), reason });
     }
     Ok(numbers)
 }

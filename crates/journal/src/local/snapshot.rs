@@ -108,13 +108,14 @@ pub(crate) fn read(disk: &dyn Disk, journal: Option<u64>, shard: ShardId, at: Po
 
 /// Returns the newest valid snapshot of a shard.
 ///
-/// `first` is the lowest position that the log still has and `last` the highest: an older snapshot is of use only if the
-/// log goes on from there, and one past the end of the log shows that the log has lost records.
+/// `is_whole` says whether the log still has everything from a position on, and `last` is its highest position: an older
+/// snapshot is of use only if the log goes on from there, and one past the end of the log shows that the log has lost
+/// records.
 pub(crate) fn load(
     disk: &dyn Disk,
     journal: u64,
     shard: ShardId,
-    first: Position,
+    is_whole: &dyn Fn(Position) -> bool,
     last: Position,
 ) -> Result<Option<(Position, Bytes)>, Fault> {
     let mut damage = None;
@@ -124,7 +125,7 @@ pub(crate) fn load(
                 let reason = format!("the log of shard {shard} ends at {last}, before the snapshot at {at}");
                 return Err(Fault::corrupt(disk.root().join("journal"), 0, reason));
             }
-            Ok(bytes) if damage.is_none() || at.next() >= first => return Ok(Some((at, bytes))),
+            Ok(bytes) if damage.is_none() || is_whole(at.next()) => return Ok(Some((at, bytes))),
             Ok(_) => break,
             Err(fault @ Fault::Corrupt { .. }) => {
                 tracing::error!(%fault, "a snapshot is damaged");

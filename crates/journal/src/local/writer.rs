@@ -285,6 +285,7 @@ impl Writer {
         self.shared.catalogue.encode_index(self.active.number, &mut payload);
         let at = self.active.end;
         self.note(Kind::Seal, &payload)?;
+        self.shared.catalogue.note(self.active.number, &[], self.active.end);
         self.sync()?;
         let pointer = segment::seal_pointer(self.shared.journal, self.active.number, at);
         let written = self.active.file.write_at(&mut [IoSlice::new(&pointer)], segment::SEAL_AT);

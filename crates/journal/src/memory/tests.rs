@@ -67,6 +67,31 @@ fn by_hand_nothing_is_durable_until_it_is_synced() {
 }
 
 #[test]
+fn whoever_reads_what_it_has_released_is_found_out() {
+    let memory = Memory::automatic();
+    let _notes = three(&memory);
+    memory.close().expect("makes everything durable");
+    let memory = memory.crash();
+    let early = memory.release(SHARD, &[Position(2)..=Position(2)]);
+    assert_eq!(early, Err(Fault::Gap { shard: SHARD, expected: Position(0), got: Position(2) }), "no snapshot yet");
+    memory.save_snapshot(SHARD, Position(2), Bytes::new()).expect("saves");
+    let early = memory.release(SHARD, &[Position(2)..=Position(3)]);
+    assert_eq!(early, Err(Fault::Gap { shard: SHARD, expected: Position(2), got: Position(3) }));
+    memory.release(SHARD, &[Position(2)..=Position(2)]).expect("releases");
+    for memory in [&memory, &memory.crash()] {
+        let gone = Fault::Trimmed { shard: SHARD, position: Position(2), first: Position(3) };
+        for (position, answer) in [(1, Ok(())), (2, Err(gone.clone())), (3, Ok(()))] {
+            let (sender, receiver) = mpsc::channel();
+            let at = Address { position: Position(position), offset: 0, length: 1 };
+            memory.fetch(SHARD, vec![at], Box::new(move |answer| sender.send(answer).expect("somebody waits")));
+            assert_eq!(receiver.recv().expect("calls back").map(|_| ()), answer, "record {position}");
+        }
+        assert_eq!(memory.replay(SHARD, Position(1), &mut |_| Ok(())), Err(gone));
+        assert_eq!(memory.replay(SHARD, Position(3), &mut |_| Ok(())), Ok(Position(3)));
+    }
+}
+
+#[test]
 fn a_crash_keeps_what_is_durable_and_as_much_more_as_asked_for() {
     for (synced, more, left) in [(0, 0, 0), (1, 0, 1), (1, 1, 2), (1, 9, 3), (3, 0, 3)] {
         let memory = Memory::manual();

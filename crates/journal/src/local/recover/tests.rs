@@ -1,9 +1,10 @@
 use super::*;
 use crate::local::frame::{self, Header};
+use crate::local::ranges::Ranges;
 use crate::local::simulated::Simulated;
 
 const JOURNAL: u64 = 77;
-const STATE: State = State { journal: JOURNAL, opens: 1, first: 1, clean: None };
+const STATE: State = State { journal: JOURNAL, opens: 1, first: 1, gone: Ranges::new(), clean: None };
 
 /// One frame of a test segment.
 struct Made {
