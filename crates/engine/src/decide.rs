@@ -6,6 +6,7 @@ use crate::command::{Command, Reply};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::ids::{ContentAddress, Entropy, PageId, QueueId};
+use crate::originals::{Blocks, ChunkWish};
 use crate::queue::Queue;
 
 /// What the engine makes of a command.
@@ -20,10 +21,29 @@ pub enum Decision {
     },
     /// Refused.
     Reject(Error),
-    /// A page must be read first; then the command is decided again from the start.
-    Load(PageWish),
+    /// Something must be read first; then the command is decided again from the start.
+    Load(Wish),
     /// There is nothing to receive now.
     Nothing,
+}
+
+/// What a decision needs from the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    /// A page of messages.
+    Page(PageWish),
+    /// A part of a chunk of deduplication ids.
+    Chunk(ChunkWish),
+}
+
+impl Wish {
+    /// Returns where it is.
+    pub fn address(&self) -> ContentAddress {
+        match self {
+            Wish::Page(wish) => wish.list,
+            Wish::Chunk(wish) => wish.at,
+        }
+    }
 }
 
 /// A page that a decision needs.
@@ -54,6 +74,11 @@ impl Decision {
         Decision::Commit { events: Vec::new(), reply }
     }
 
+    /// Asks for a page.
+    pub(crate) fn page(wish: PageWish) -> Self {
+        Decision::Load(Wish::Page(wish))
+    }
+
     /// Makes an event happen that has nothing to say.
     pub(crate) fn done(event: Event) -> Self {
         Decision::Commit { events: vec![event], reply: Reply::Done }
@@ -62,8 +87,8 @@ impl Decision {
 
 impl Engine {
     /// Decides a command at a moment. All events that time alone causes must have happened before:
-    /// see [`Engine::due`].
-    pub fn decide(&self, command: &Command, now: Timestamp, entropy: Entropy) -> Decision {
+    /// see [`Engine::due`]. `blocks` are those that this command has asked for before.
+    pub fn decide(&self, command: &Command, now: Timestamp, entropy: Entropy, blocks: &Blocks) -> Decision {
         let decision = match command {
             Command::CreateQueue { arn, attributes, tags } => self.create_queue(arn, attributes, tags, now),
             Command::DeleteQueue { queue } => self.delete_queue(*queue),
@@ -75,7 +100,7 @@ impl Engine {
             }
             Command::ListSources { queue, after, limit } => self.list_sources(*queue, after.as_deref(), *limit),
             Command::Purge { queue } => self.purge(*queue, now),
-            Command::Send { queue, messages } => self.send(*queue, messages, now, entropy),
+            Command::Send { queue, messages } => self.send(*queue, messages, now, entropy, blocks),
             Command::Receive(receive) => self.receive(receive, now),
             Command::Delete { queue, receipts } => self.delete(*queue, receipts, now),
             Command::ChangeVisibility { queue, changes } => self.change_visibility(*queue, changes, now),

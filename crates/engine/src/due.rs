@@ -9,6 +9,7 @@ use crate::decide::{PageWish, Purpose};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::ids::{Entropy, MessageKey, PageId, QueueId, Shelf};
+use crate::originals::ChunkWish;
 use crate::queue::Queue;
 use crate::queue::cold::AHEAD_MS;
 use crate::queue::message::State;
@@ -48,6 +49,9 @@ impl Engine {
                 self.first_deadline() != Some((at, id)),
                 "queue {id:?} has a deadline at {at} and nothing to do at {now}"
             );
+        }
+        if let Some(event) = self.originals.due(now) {
+            return Due::Events(vec![event]);
         }
         while let Some(task) = self.tasks.due(now) {
             match self.step(task, now, entropy) {
@@ -124,6 +128,16 @@ impl Engine {
             return Vec::new();
         }
         queue.delays.choose(from, size, self.options.page_messages_min())
+    }
+
+    /// Returns the event that brings the deduplication ids in memory back within bounds, if they are out of them.
+    pub fn originals_overflow(&self) -> Option<Event> {
+        self.originals.overflow(self.options.originals_max, self.options.chunk_originals)
+    }
+
+    /// Returns the part of a chunk that should be read soon, before somebody waits for it.
+    pub fn wanted_marks(&self, now: Timestamp) -> Option<ChunkWish> {
+        self.originals.wanted(now)
     }
 
     /// Returns the page that a queue should have in memory soon, before somebody waits for it.

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use stanchion_types::limits;
 use stanchion_types::{AccountId, QueueArn, Region, Timestamp};
 
-use crate::event::{ColdMessage, Event, Receives};
+use crate::event::{ColdMessage, Event, Original, Receives};
 use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Shelf, Span, TaskId};
+use crate::originals::{ChunkWish, Originals};
 use crate::queue::Queue;
+use crate::queue::attempts::Attempt;
 use crate::queue::cold::Page;
-use crate::queue::dedup::{Attempt, Original};
 use crate::queue::message::{Message, State};
 use crate::snapshot::Picture;
 use crate::tasks::Tasks;
@@ -36,6 +38,12 @@ pub struct Options {
     /// Most delayed messages of a queue in memory, those not counted that become visible within seconds; the rest goes
     /// to pages.
     pub delayed_max: usize,
+    /// Most deduplication ids in memory, of all queues together; the rest goes to chunks.
+    pub originals_max: usize,
+    /// Deduplication ids in a chunk.
+    pub chunk_originals: usize,
+    /// How many bits memory keeps of a deduplication id in a chunk, at most 25: fewer make more sends read in vain.
+    pub mark_bits: u32,
 }
 
 impl Options {
@@ -55,11 +63,14 @@ impl Default for Options {
             page_messages: 1_024,
             usage: usage::Options::default(),
             delayed_max: 131_072,
+            originals_max: 100_000,
+            chunk_originals: 16_384,
+            mark_bits: 25,
         }
     }
 }
 
-/// How long a page that could not be read is left alone by what nobody waits for.
+/// How long what could not be read is left alone by what nobody waits for.
 const READ_REST_SECONDS: u32 = 10;
 
 /// The queues of an account in a region, by name.
@@ -75,6 +86,7 @@ pub struct Engine {
     pub(crate) deleted: BTreeMap<QueueArn, Timestamp>,
     pub(crate) tasks: Tasks,
     pub(crate) usage: Usage,
+    pub(crate) originals: Originals,
     pub(crate) last_queue: u64,
     pub(crate) last_key: u64,
     /// The clock of the last record.
@@ -104,6 +116,7 @@ impl Engine {
     pub fn new(options: Options) -> Self {
         Engine {
             usage: Usage::new(options.usage.clone()),
+            originals: Originals::new(options.mark_bits),
             options,
             queues: HashMap::with_hasher(FixedState::default()),
             directory: Directory::new(),
@@ -147,10 +160,12 @@ impl Engine {
     }
 
     /// Counts anew how many bytes of each bucket of the journal are needed, by first position: what
-    /// [`Usage::by_bucket`] must say. It looks at every message in memory and every page.
+    /// [`Usage::by_bucket`] must say. It looks at every message in memory, every page and every
+    /// chunk.
     pub fn recount(&self) -> BTreeMap<u64, u64> {
         let mut ledger = Ledger::default();
         self.queues.values().for_each(|queue| queue.recount(&mut ledger));
+        self.originals.recount(&mut ledger);
         let mut sums = BTreeMap::new();
         let counted = ledger.drain(|position, bytes| {
             *sums.entry(self.usage.bucket(position)).or_insert(0) += bytes.unsigned_abs();
@@ -168,7 +183,7 @@ impl Engine {
     /// Returns the next moment at which [`Engine::due`](crate::Engine::due) has something to say.
     pub fn next_deadline(&self) -> Timestamp {
         let queue = self.deadlines.first().map_or(Timestamp::NEVER, |(at, _)| *at);
-        queue.min(self.tasks.next_deadline())
+        queue.min(self.tasks.next_deadline()).min(self.originals.next_deadline())
     }
 
     /// Returns the queue whose deadline comes first.
@@ -200,6 +215,7 @@ impl Engine {
         self.preserve(event);
         self.clock = at.clock;
         self.change(at, event, span);
+        self.originals.settle(&mut self.usage).expect("only what was there goes");
         for id in event.queues().into_iter().flatten() {
             if let Some(queue) = self.queues.get_mut(&id) {
                 queue.promote();
@@ -258,10 +274,11 @@ impl Engine {
             }
             Event::Sent { queue, key, id, group, deduplication, due, .. } => {
                 self.last_key = key.0;
-                let queue = self.queue_mut(*queue);
-                if let Some(deduplication) = deduplication {
-                    queue.originals.insert(*deduplication, Original { accepted_at: now, id: *id, key: *key });
+                if let Some(deduplication) = *deduplication {
+                    let (queue, id, key) = (*queue, *id, *key);
+                    self.originals.insert(Original { queue, deduplication, accepted_at: now, id, key });
                 }
+                let queue = self.queue_mut(*queue);
                 let state = due.map_or(State::Ready, |due| State::Delayed { due });
                 queue.add(
                     *key,
@@ -354,6 +371,8 @@ impl Engine {
                 self.tasks.moved(*task, moves.len() as u64);
             }
             Event::TaskEnded { task, end } => self.tasks.end(*task, end),
+            Event::Filed { chunk, originals } => self.originals.filed(*chunk, span.at(at.position), originals),
+            Event::Forgotten { chunk } => self.originals.forgotten(*chunk),
         }
     }
 
@@ -433,6 +452,18 @@ impl Engine {
         }
         self.tasks.rest(queue, next_try);
         self.reschedule(queue);
+    }
+
+    /// Takes a part of a chunk that was read; tells whether it makes sense. A block is then to be handed to the
+    /// decision that asked for it.
+    pub fn chunk_loaded(&mut self, wish: ChunkWish, bytes: &Bytes) -> bool {
+        self.originals.loaded(wish, bytes)
+    }
+
+    /// Notes that a part of a chunk could not be read; tells whether the chunk is still there, so that nothing can be
+    /// said about the ids in it.
+    pub fn chunk_failed(&mut self, wish: ChunkWish, now: Timestamp) -> bool {
+        self.originals.failed(wish, now.plus_seconds(READ_REST_SECONDS))
     }
 
     /// Forgets pages that were read; to be called when no decision waits for one.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use stanchion_types::attributes::QueueAttributes;
 use stanchion_types::{MessageId, QueueArn, Timestamp};
 
-use crate::ids::{ContentAddress, DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, TaskId};
+use crate::ids::{ChunkId, ContentAddress, DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, TaskId, mix};
 
 /// A fact. When it happened is the clock of the record that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +186,18 @@ pub enum Event {
         /// How.
         end: TaskEnd,
     },
+    /// The oldest deduplication ids in memory left it: from now on they are only listed in this chunk.
+    Filed {
+        /// The chunk, one more than the last.
+        chunk: ChunkId,
+        /// The ids and their messages, ascending by [mark](DeduplicationKey::mark); at least one.
+        originals: Vec<Original>,
+    },
+    /// All ids of the oldest chunk are free again.
+    Forgotten {
+        /// The chunk.
+        chunk: ChunkId,
+    },
 }
 
 /// What must be unique for five minutes.
@@ -195,6 +207,38 @@ pub struct DeduplicationKey {
     pub hash: DeduplicationHash,
     /// The group within which it is unique; `None` is the whole queue.
     pub group: Option<GroupKey>,
+}
+
+impl DeduplicationKey {
+    /// Returns 64 bits that stand for this id in a queue: chunks are sorted by them. Two ids may share a mark.
+    ///
+    /// Chunks on disk are sorted by it, so it never changes.
+    pub fn mark(&self, queue: QueueId) -> u64 {
+        let place = mix(queue.0 ^ self.group.map_or(0, |group| mix(group.0)));
+        mix((self.hash.0 >> 64) as u64 ^ mix(self.hash.0 as u64 ^ place))
+    }
+}
+
+/// An accepted message, as what remembers its deduplication id lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// The queue.
+    pub queue: QueueId,
+    /// The deduplication id.
+    pub deduplication: DeduplicationKey,
+    /// When the message was accepted; the id is free again five minutes later.
+    pub accepted_at: Timestamp,
+    /// The message's id.
+    pub id: MessageId,
+    /// Its key, from which its sequence number follows.
+    pub key: MessageKey,
+}
+
+impl Original {
+    /// Returns the mark of the deduplication id.
+    pub fn mark(&self) -> u64 {
+        self.deduplication.mark(self.queue)
+    }
 }
 
 /// How a move task ended.
@@ -266,7 +310,9 @@ impl Event {
             Event::DeadLettered { queue, target, .. } | Event::TaskMoved { queue, target, .. } => {
                 [Some(*queue), Some(*target)]
             }
-            Event::TaskStarted { .. } | Event::TaskEnded { .. } => [None, None],
+            Event::TaskStarted { .. } | Event::TaskEnded { .. } | Event::Filed { .. } | Event::Forgotten { .. } => {
+                [None, None]
+            }
         }
     }
 }

@@ -80,6 +80,10 @@ impl Shelf {
     }
 }
 
+/// A chunk of deduplication ids on disk. Numbers grow with every chunk that an engine files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkId(pub u64);
+
 /// Chance, as an argument: a seed from which a decision draws as many numbers as it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Entropy(pub u128);
@@ -94,7 +98,7 @@ impl Entropy {
 }
 
 /// Scrambles 64 bits so that close inputs have distant outputs (the finalizer of SplitMix64).
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -12,8 +12,8 @@
 //! messages wait in the tail; the tail is written out a page at a time, and so are delayed messages beyond a bound. So
 //! memory does not follow the backlog.
 
+pub mod attempts;
 pub mod cold;
-pub mod dedup;
 pub mod delays;
 pub mod fairness;
 pub mod lanes;
@@ -30,8 +30,8 @@ use stanchion_types::{QueueArn, Timestamp};
 use crate::event::ColdMessage;
 use crate::ids::{MessageKey, PageId, QueueId};
 use crate::usage::{Ledger, Usage};
+use attempts::Attempts;
 use cold::{Cold, Page};
-use dedup::{Attempts, Originals};
 use delays::Delays;
 use lanes::Lanes;
 use message::{Message, State};
@@ -62,7 +62,6 @@ pub struct Queue {
     pub(crate) delays: Delays,
     /// Messages in memory by the time they were sent.
     pub(crate) by_age: BTreeSet<(Timestamp, MessageKey)>,
-    pub(crate) originals: Originals,
     pub(crate) attempts: Attempts,
     /// Most ready messages in memory.
     window: usize,
@@ -97,7 +96,6 @@ impl Queue {
             timers: BTreeSet::new(),
             delays: Delays::default(),
             by_age: BTreeSet::new(),
-            originals: Originals::default(),
             attempts: Attempts::default(),
             window,
             ledger: Ledger::default(),
@@ -316,16 +314,15 @@ impl Queue {
         }
     }
 
-    /// Forgets all messages; deduplication ids stay known.
+    /// Forgets all messages.
     pub(crate) fn clear(&mut self, now: Timestamp) {
         self.disown();
         let (ledger, pages) = (std::mem::take(&mut self.ledger), std::mem::take(&mut self.cold.ledger));
-        let (originals, purged) = (std::mem::take(&mut self.originals), Some(now));
         let tags = std::mem::take(&mut self.tags);
         let (arn, attributes) = (self.arn.clone(), self.attributes.clone());
         let (created, modified) = (self.created, self.modified);
         *self = Queue::new(self.id, arn, attributes, tags, created, self.window);
-        (self.originals, self.purged, self.modified) = (originals, purged, modified);
+        (self.purged, self.modified) = (Some(now), modified);
         (self.ledger, self.cold.ledger) = (ledger, pages);
     }
 

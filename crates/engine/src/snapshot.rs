@@ -12,15 +12,16 @@ use std::collections::BTreeMap;
 use stanchion_types::Timestamp;
 
 use crate::engine::{Engine, Options};
-use crate::event::Event;
 use crate::event::codec::{
-    Damage, Get, Put, get_address, get_attributes, get_cold, get_deduplication, get_task_end, put_address,
-    put_attributes, put_cold, put_deduplication, put_task_end,
+    Damage, Get, Put, get_address, get_attributes, get_cold, get_original, get_task_end, put_address, put_attributes,
+    put_cold, put_original, put_task_end,
 };
-use crate::ids::{DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, TaskId};
+use crate::event::{Event, Original};
+use crate::ids::{ChunkId, DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, TaskId};
+use crate::originals::Chunk;
 use crate::queue::Queue;
+use crate::queue::attempts::Attempt;
 use crate::queue::cold::Page;
-use crate::queue::dedup::{Attempt, Original};
 use crate::queue::lanes::Conduct;
 use crate::queue::message::{Message, State};
 use crate::tasks::Task;
@@ -127,6 +128,12 @@ impl Engine {
         let mut tail = Vec::new();
         let tasks: Vec<(TaskId, &Task)> = self.tasks.iter().collect();
         tail.list(&tasks, |out, (id, task)| put_task(*id, task, out));
+        let (first, chunks) = self.originals.chunks();
+        tail.u64(first.0);
+        let chunks: Vec<&Chunk> = chunks.collect();
+        tail.list(&chunks, |out, chunk| chunk.put(out));
+        let recent: Vec<&Original> = self.originals.recent().collect();
+        tail.list(&recent, |out, original| put_original(original, out));
         Picture { head, queues: self.queues.keys().map(|id| (*id, None)).collect(), next: QueueId(0), tail }
     }
 
@@ -150,6 +157,13 @@ impl Engine {
         for (id, task) in input.list(get_task)? {
             engine.tasks.restore(id, task);
         }
+        let first = ChunkId(input.u64("chunk")?);
+        let (chunks, recent) = (input.list(Chunk::get)?, input.list(get_original)?);
+        if first.0.checked_add(chunks.len() as u64).is_none() {
+            return Err(input.damage("number of chunk"));
+        }
+        engine.originals.restore(first, chunks, recent);
+        engine.originals.settle(&mut engine.usage).map_err(|_| input.damage("position in no bucket"))?;
         if !engine.usage.is_settled() {
             return Err(input.damage("bucket of which nothing is needed"));
         }
@@ -202,13 +216,6 @@ fn put_queue(queue: &Queue, out: &mut Vec<u8>) {
         out.u64(page.first);
         out.time(page.due);
     });
-    let originals: Vec<_> = queue.originals.iter().collect();
-    out.list(&originals, |out, (key, original)| {
-        put_deduplication(out, key);
-        out.time(original.accepted_at);
-        out.id(&original.id);
-        out.u64(original.key.0);
-    });
     let attempts: Vec<_> = queue.attempts.iter().collect();
     out.list(&attempts, |out, (id, attempt)| {
         out.fixed128(id.0);
@@ -257,13 +264,6 @@ fn get_queue(engine: &Engine, input: &mut Get<'_>) -> Result<Queue, Damage> {
         }
         let message = Message { state, ..Message::warm(&cold, engine.shared(&cold)) };
         queue.restore(cold.key, message);
-    }
-    for (key, original) in input.list(|input| {
-        let key = get_deduplication(input)?;
-        let (accepted_at, id, message) = (input.time()?, input.id()?, MessageKey(input.u64("key")?));
-        Ok((key, Original { accepted_at, id, key: message }))
-    })? {
-        queue.originals.insert(key, original);
     }
     for (id, attempt) in input.list(|input| {
         let (id, at, until) = (DeduplicationHash(input.fixed128()?), input.time()?, input.time()?);

@@ -90,7 +90,7 @@ impl Usage {
         }
     }
 
-    /// Returns how many bytes are needed: of contents, of lists of pages, and a little around each content.
+    /// Returns how many bytes are needed: of contents, of lists of pages and chunks, and a little around each content.
     pub fn live(&self) -> u64 {
         self.live
     }

@@ -1,6 +1,6 @@
 //! One shard: the engine with everything that waits around it, still pure.
 //!
-//! Parked receivers, replies that wait for durability and reads of cold pages live here. A shard is driven by
+//! Parked receivers, replies that wait for durability and reads of what is only on disk live here. A shard is driven by
 //! [`Input`]s and polled for [`Output`]s and for its next deadline; it knows no thread, socket, clock or file.
 //!
 //! Start with [`Shard::handle`].

@@ -1,39 +1,41 @@
-//! Reads of cold pages that are under way, and the commands that wait for them.
+//! Reads that are under way, and the commands that wait for them.
 
 use std::collections::BTreeMap;
 
-use stanchion_engine::PageWish;
 use stanchion_engine::command::Command;
 use stanchion_engine::ids::Entropy;
+use stanchion_engine::{Blocks, ChunkPart, Wish};
 
 use crate::{ReadId, Ticket};
 
-/// A command that is decided again when its page is there.
+/// A command that is decided again when what it needs is there.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) ticket: Ticket,
     pub(crate) command: Command,
     pub(crate) entropy: Entropy,
+    /// What was read for it before, and is needed until it is decided.
+    pub(crate) blocks: Blocks,
 }
 
 /// A read under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Read {
-    pub(crate) wish: PageWish,
+    pub(crate) wish: Wish,
     pub(crate) jobs: Vec<Job>,
 }
 
-/// All reads under way; a page is read once, however many want it.
+/// All reads under way; a thing is read once, however many want it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reads {
     last: u64,
     reads: BTreeMap<ReadId, Read>,
-    by_wish: BTreeMap<PageWish, ReadId>,
+    by_wish: BTreeMap<Wish, ReadId>,
 }
 
 impl Reads {
     /// Adds a wish, and returns the read to start if none is under way for it.
-    pub(crate) fn add(&mut self, wish: PageWish, job: Option<Job>) -> Option<ReadId> {
+    pub(crate) fn add(&mut self, wish: Wish, job: Option<Job>) -> Option<ReadId> {
         let under_way = self.by_wish.get(&wish).copied();
         let id = under_way.unwrap_or(ReadId(self.last + 1));
         if under_way.is_none() {
@@ -52,9 +54,15 @@ impl Reads {
         Some(read)
     }
 
-    /// Tells whether a command waits for a page.
+    /// Tells whether a command waits for a read.
     pub(crate) fn hold(&self, ticket: Ticket) -> bool {
         self.reads.values().any(|read| read.jobs.iter().any(|job| job.ticket == ticket))
+    }
+
+    /// Tells whether a command waits for a block of deduplication ids.
+    pub(crate) fn hold_for_block(&self, ticket: Ticket) -> bool {
+        let of_block = |read: &&Read| matches!(read.wish, Wish::Chunk(wish) if wish.part == ChunkPart::Block);
+        self.reads.values().filter(of_block).any(|read| read.jobs.iter().any(|job| job.ticket == ticket))
     }
 
     /// Forgets a receive that waits for a page.

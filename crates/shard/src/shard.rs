@@ -7,7 +7,9 @@ use stanchion_engine::command::{Command, Receive, Reply};
 use stanchion_engine::event::Event;
 use stanchion_engine::event::codec;
 use stanchion_engine::ids::{ContentAddress, Entropy, QueueId};
-use stanchion_engine::{At, Decision, Due, Engine, PageWish, Picture, Purpose, Queue};
+use stanchion_engine::{
+    At, Blocks, ChunkPart, ChunkWish, Decision, Due, Engine, PageWish, Picture, Purpose, Queue, Wish,
+};
 use stanchion_types::{Error, QueueArn, Timestamp};
 
 use crate::gate::Gate;
@@ -143,8 +145,8 @@ impl Shard {
         Some(Snapshot { position: self.snapshot_at, state })
     }
 
-    /// Returns the first position that any message may still need; with a snapshot saved, records below it and covered
-    /// by the snapshot can be trimmed.
+    /// Returns the first position that any message or deduplication id may still need; with a snapshot saved, records
+    /// below it and covered by the snapshot can be trimmed.
     pub fn low_water(&self) -> u64 {
         self.engine.usage().low_water()
     }
@@ -174,9 +176,15 @@ impl Shard {
         self.waiters.holds(ticket)
     }
 
-    /// Tells whether the command of this ticket waits for a page that is being read.
+    /// Tells whether the command of this ticket waits for something that is being read.
     pub fn is_reading_for(&self, ticket: Ticket) -> bool {
         self.reads.hold(ticket)
+    }
+
+    /// Tells whether the command of this ticket waits for deduplication ids that are being read because one of its own
+    /// may be among them.
+    pub fn is_looking_up_for(&self, ticket: Ticket) -> bool {
+        self.reads.hold_for_block(ticket)
     }
 
     /// Takes the next thing to do.
@@ -199,7 +207,9 @@ impl Shard {
         }
         self.advance();
         match input {
-            Input::Command { ticket, command, entropy } => self.decide(Job { ticket, command, entropy }),
+            Input::Command { ticket, command, entropy } => {
+                self.decide(Job { ticket, command, entropy, blocks: Blocks::default() });
+            }
             Input::Loaded { read, bytes } => self.loaded(read, bytes),
             Input::Cancel(ticket) => {
                 self.waiters.remove(ticket);
@@ -226,7 +236,7 @@ impl Shard {
                 Due::Events(events) => self.apply(&events),
                 Due::Load(wish) => {
                     self.engine.page_requested(wish.queue, wish.page);
-                    self.read(wish, None);
+                    self.read(Wish::Page(wish), None);
                 }
             }
         }
@@ -235,7 +245,7 @@ impl Shard {
     /// Decides a command, as often as it takes.
     fn decide(&mut self, job: Job) {
         loop {
-            match self.engine.decide(&job.command, self.now, job.entropy) {
+            match self.engine.decide(&job.command, self.now, job.entropy, &job.blocks) {
                 Decision::Commit { events, reply } => {
                     self.apply(&events);
                     // Dead letters were all there was so far.
@@ -268,6 +278,9 @@ impl Shard {
     fn settle(&mut self) {
         loop {
             self.advance();
+            while let Some(event) = self.engine.originals_overflow() {
+                self.apply(&[event]);
+            }
             let changed = self.engine.take_changed();
             if changed.is_empty() {
                 break;
@@ -278,9 +291,12 @@ impl Shard {
                 }
                 self.serve(queue);
                 if let Some(wish) = self.engine.prefetch(queue) {
-                    self.read(wish, None);
+                    self.read(Wish::Page(wish), None);
                 }
             }
+        }
+        if let Some(wish) = self.engine.wanted_marks(self.now) {
+            self.read(Wish::Chunk(wish), None);
         }
         if self.reads.is_empty() {
             self.engine.forget_pages();
@@ -294,7 +310,7 @@ impl Shard {
             self.advance();
             let Some((ticket, receive)) = self.waiters.first(queue) else { return };
             let command = Command::Receive(receive.clone());
-            let reply = match self.engine.decide(&command, self.now, self.seed) {
+            let reply = match self.engine.decide(&command, self.now, self.seed, &Blocks::default()) {
                 Decision::Commit { events, reply } => {
                     self.apply(&events);
                     if is_empty_receive(&reply) {
@@ -318,20 +334,48 @@ impl Shard {
         }
     }
 
-    fn read(&mut self, wish: PageWish, job: Option<Job>) {
+    fn read(&mut self, wish: Wish, job: Option<Job>) {
         if let Some(id) = self.reads.add(wish, job) {
-            self.turn.reads.push((id, wish.list));
+            self.turn.reads.push((id, wish.address()));
         }
     }
 
     fn loaded(&mut self, id: ReadId, bytes: Option<Bytes>) {
         let Some(read) = self.reads.take(id) else { return };
-        let PageWish { queue, page, list, purpose } = read.wish;
+        match read.wish {
+            Wish::Page(wish) => self.page_loaded(wish, read.jobs, bytes),
+            Wish::Chunk(wish) => self.chunk_loaded(wish, read.jobs, bytes),
+        }
+    }
+
+    fn chunk_loaded(&mut self, wish: ChunkWish, jobs: Vec<Job>, bytes: Option<Bytes>) {
+        let bytes = bytes.filter(|bytes| self.engine.chunk_loaded(wish, bytes));
+        // A chunk that was dropped meanwhile may be gone from the disk, and nobody needs it any more.
+        if bytes.is_none() && self.engine.chunk_failed(wish, self.now) {
+            return self.refuse(jobs.into_iter().map(|job| job.ticket));
+        }
+        for mut job in jobs {
+            if let Some(bytes) = bytes.as_ref().filter(|_| wish.part == ChunkPart::Block) {
+                job.blocks.add(wish.at, bytes.clone());
+            }
+            self.advance();
+            self.decide(job);
+        }
+    }
+
+    /// Tells callers that something that their commands need cannot be read.
+    fn refuse(&mut self, callers: impl IntoIterator<Item = Ticket>) {
+        let error = Error::internal("A part of the queue could not be read.");
+        self.turn.replies.extend(callers.into_iter().map(|ticket| (ticket, Reply::Refused(error.clone()))));
+    }
+
+    fn page_loaded(&mut self, wish: PageWish, jobs: Vec<Job>, bytes: Option<Bytes>) {
+        let PageWish { queue, page, list, purpose } = wish;
         let messages = bytes.and_then(|bytes| codec::decode_page(&bytes).ok());
         let Some(messages) = messages else {
             self.engine.page_failed(queue, page, self.now);
             let is_awaited = purpose == Purpose::Thaw && self.engine.is_awaited(queue, page, self.now);
-            let mut callers: Vec<Ticket> = read.jobs.iter().map(|job| job.ticket).collect();
+            let mut callers: Vec<Ticket> = jobs.iter().map(|job| job.ticket).collect();
             if is_awaited {
                 // Who can be served without the page is. To the others an empty answer would say that there is no
                 // message.
@@ -341,9 +385,7 @@ impl Shard {
                     callers.push(ticket);
                 }
             }
-            let error = Error::internal("A part of the queue could not be read.");
-            self.turn.replies.extend(callers.into_iter().map(|ticket| (ticket, Reply::Refused(error.clone()))));
-            return;
+            return self.refuse(callers);
         };
         self.engine.page_loaded(queue, page, list, messages);
         if purpose == Purpose::Thaw
@@ -351,7 +393,7 @@ impl Shard {
         {
             self.apply(&[event]);
         }
-        for job in read.jobs {
+        for job in jobs {
             // What came from the page, or with a dead letter of the job before, may have grown too old.
             self.advance();
             self.decide(job);

@@ -33,6 +33,7 @@ marks! {
     DeadLettered, TimeReleased, SentToTheBack, Expired, ExpiredOnPage, LeftoverOnPage,
     PageWritten, PageThawed, PageRewritten, PageOfReceived, DelayedPageWritten, DelayedPageThawed, OverdueOnPage,
     CommandWaitedForPage, ReadFailed,
+    IdsFiled, IdsForgotten, IdsMarksRead, DuplicateInChunk, IdsReadInVain, IdsReadFailed,
     TaskStarted, TaskMoved, TaskCompleted, TaskCancelled, TaskFailed,
     QueueCreated, QueueDeleted, QueueExists, QueueRests, AttributesSet, AttributesRefused, TagsChanged, Purged,
     PurgeRests, NoSuchQueue,
@@ -113,6 +114,8 @@ impl Coverage {
             Event::Thawed { .. } => Mark::PageThawed,
             Event::Repaged { messages, .. } if messages.is_empty() => Mark::ExpiredOnPage,
             Event::Repaged { .. } => Mark::PageRewritten,
+            Event::Filed { .. } => Mark::IdsFiled,
+            Event::Forgotten { .. } => Mark::IdsForgotten,
             Event::TaskStarted { .. } => Mark::TaskStarted,
             Event::TaskMoved { .. } => Mark::TaskMoved,
             Event::TaskEnded { end: TaskEnd::Completed, .. } => Mark::TaskCompleted,
@@ -129,6 +132,19 @@ impl Coverage {
         {
             self.hit(Mark::VisibilityEnded);
         }
+    }
+
+    /// Counts the answer to a send that had to read deduplication ids.
+    pub fn looked_up(&mut self, reply: &Reply) {
+        let duplicate = |reply: &Reply| {
+            let Reply::Sent(outcomes) = reply else { return false };
+            outcomes.iter().flatten().any(|accepted| accepted.duplicate)
+        };
+        self.hit(match reply {
+            Reply::Refused(error) if error.code == Code::InternalFailure => Mark::IdsReadFailed,
+            reply if duplicate(reply) => Mark::DuplicateInChunk,
+            _ => Mark::IdsReadInVain,
+        });
     }
 
     /// Counts a delete that reached a message on a page.

@@ -136,6 +136,7 @@ fn begin(kind: Kind) -> Result<World, Violation> {
     let mut options = Options::default();
     if kind != Kind::RoomyFifo {
         (options.engine.window_standard, options.engine.window_fifo, options.engine.page_messages) = (1, 1, 1);
+        (options.engine.originals_max, options.engine.chunk_originals) = (0, 1);
     }
     let mut world = World::new(options, false, Sabotage::None);
     let (name, dead) = if kind.is_fifo() { ("q.fifo", "dead.fifo") } else { ("q", "dead") };

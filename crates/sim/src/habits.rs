@@ -178,6 +178,13 @@ fn options(loud: bool, chance: &mut Chance) -> Options {
     if !loud && chance.percent(50) {
         engine.in_flight_max = 1 + chance.below(8) as usize;
     }
+    if chance.percent(80) {
+        engine.originals_max = chance.below(9) as usize;
+        engine.chunk_originals = 1 + chance.below(4) as usize;
+    }
+    if chance.percent(50) {
+        engine.mark_bits = chance.below(3) as u32;
+    }
     Options { engine, seed: chance.wide() }
 }
 

@@ -1,21 +1,24 @@
-//! Which messages are only listed on pages, as the journal tells it.
+//! Which messages are only listed on pages and which deduplication ids in chunks, as the journal tells it.
 //!
 //! Where a message lies is no business of a client, so the shadow knows nothing of pages. But a message has to be in
 //! one place, a page that returns has to be the page that was written, and a page may lag behind in one respect: a
 //! message that has grown too old is noticed there when the page is read. Such leftovers are counted and never served.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stanchion_engine::event::{ColdMessage, Event};
-use stanchion_engine::ids::{ContentAddress, PageId, QueueId, Shelf, Span};
+use stanchion_engine::ids::{ChunkId, ContentAddress, PageId, QueueId, Shelf, Span};
+use stanchion_types::{Timestamp, limits};
 
 use crate::shadow::{Shadow, Violation};
 
-/// The pages of all queues.
+/// The pages of all queues, and the chunks.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     pages: BTreeMap<(QueueId, PageId), Arc<Page>>,
+    /// Where each chunk is, and when its newest id is free again.
+    chunks: VecDeque<(ChunkId, ContentAddress, Timestamp)>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +82,16 @@ impl Layout {
         Some((place.0, &page.messages))
     }
 
+    /// Tells whether the marks of a chunk are at an address.
+    pub fn are_marks(&self, at: ContentAddress) -> bool {
+        self.chunks.iter().any(|(_, content, _)| (content.position, content.offset) == (at.position, at.offset))
+    }
+
+    /// Returns when all ids of a chunk are free again, if it is the oldest.
+    pub fn free_at(&self, chunk: ChunkId) -> Option<Timestamp> {
+        self.chunks.front().filter(|(id, ..)| *id == chunk).map(|(.., free_at)| *free_at)
+    }
+
     fn of(&self, queue: QueueId) -> impl Iterator<Item = &ColdMessage> {
         let pages = self.pages.range((queue, PageId(0))..=(queue, PageId(u64::MAX)));
         pages.flat_map(|(_, page)| &page.messages)
@@ -129,6 +142,12 @@ impl Layout {
             Event::Purged { queue } | Event::QueueDeleted { queue } => {
                 self.pages.retain(|(of, _), _| of != queue);
             }
+            Event::Filed { chunk, originals } => {
+                let newest = originals.iter().map(|original| original.accepted_at).max();
+                let newest = newest.ok_or("a chunk without ids is filed")?;
+                self.chunks.push_back((*chunk, list, newest.plus_seconds(limits::DEDUPLICATION_SECONDS)));
+            }
+            Event::Forgotten { .. } => drop(self.chunks.pop_front()),
             _ => {}
         }
         Ok(())

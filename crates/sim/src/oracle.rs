@@ -40,6 +40,8 @@ enum Stand {
 struct Pending {
     command: Command,
     stand: Stand,
+    /// Whether it had to read deduplication ids.
+    looked_up: bool,
 }
 
 /// An answer that waits for the watermark.
@@ -53,6 +55,8 @@ struct Awaited {
     receive: Option<Receive>,
     /// What was asked.
     command: Command,
+    /// Whether it had to read deduplication ids.
+    looked_up: bool,
     /// The moment at which it was decided.
     decided_at: Timestamp,
     /// When what it handed out becomes visible again.
@@ -133,7 +137,7 @@ impl Oracle {
 
     /// Notes a command that the shard is about to be given.
     pub fn asked(&mut self, ticket: Ticket, command: Command) {
-        self.pending.insert(ticket, Pending { command, stand: Stand::New });
+        self.pending.insert(ticket, Pending { command, stand: Stand::New, looked_up: false });
     }
 
     /// Notes that a caller goes away.
@@ -174,7 +178,7 @@ impl Oracle {
         self.nobody_overtaken(&decided, now)?;
         let mut gate: Vec<Awaited> = Vec::new();
         for ((ticket, pending), permitted) in decided.into_iter().zip(answers) {
-            let command = pending.command;
+            let Pending { command, looked_up, .. } = pending;
             let receive = match &command {
                 Command::Receive(receive) => Some(receive.clone()),
                 _ => None,
@@ -192,6 +196,7 @@ impl Oracle {
                 permitted,
                 receive,
                 command,
+                looked_up,
                 decided_at: now,
                 until: now.plus_seconds(visibility),
             });
@@ -211,6 +216,7 @@ impl Oracle {
             if shard.is_reading_for(ticket) {
                 self.coverage.hit(Mark::CommandWaitedForPage);
                 pending.stand = Stand::Reading;
+                pending.looked_up |= shard.is_looking_up_for(ticket);
             } else if !shard.is_parked(ticket) {
                 let pending = self.pending.remove(&ticket).expect("the ticket was just listed");
                 decided.push((ticket, pending));
@@ -384,6 +390,16 @@ impl Oracle {
                     return Err(format!("message {key} is dropped from {page:?} without a cause"));
                 }
             }
+            Event::Filed { originals, .. } => {
+                for original in originals {
+                    shadow.check_filed(original)?;
+                }
+            }
+            Event::Forgotten { chunk } => {
+                if layout.free_at(*chunk).is_none_or(|free_at| free_at > now) {
+                    return Err(format!("{chunk:?} is forgotten before its time"));
+                }
+            }
             other => return Err(format!("{other:?} has no cause")),
         }
         Ok(())
@@ -528,6 +544,9 @@ impl Oracle {
         }
         if awaited.permitted.iter().any(|permitted| alike(permitted, reply)) {
             self.coverage.reply(&awaited.command, reply);
+            if awaited.looked_up {
+                self.coverage.looked_up(reply);
+            }
             return Ok(());
         }
         let Awaited { position, decided_at, permitted, .. } = awaited;

@@ -335,6 +335,18 @@ impl Shadow {
         alive + visible + delayed
     }
 
+    /// Checks that a chunk lists a deduplication id as it is.
+    pub fn check_filed(&self, listed: &stanchion_engine::event::Original) -> Result<(), Violation> {
+        // A queue may have been deleted; nobody asks for its ids any more.
+        let Some(queue) = self.queues.get(&listed.queue) else { return Ok(()) };
+        let key = listed.deduplication;
+        let same = |original: &Original| {
+            (original.hash, original.group) == (key.hash, key.group)
+                && (original.at, original.id, original.key) == (listed.accepted_at, listed.id, listed.key.0)
+        };
+        if queue.originals.iter().any(same) { Ok(()) } else { Err(format!("{listed:?} was never accepted")) }
+    }
+
     /// Checks that a page that is written, or `returns`, lists a visible or delayed message as it is.
     pub fn check_listed(&self, queue: QueueId, listed: &ColdMessage, returns: bool) -> Result<(), Violation> {
         let message = self.queues.get(&queue).and_then(|queue| queue.message(listed.key.0));

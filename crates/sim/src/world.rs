@@ -352,6 +352,9 @@ impl<S: Store> World<S> {
                 }
                 Output::Read(id, list) => {
                     let bytes = self.journal.read(list)?;
+                    if self.oracle.layout().are_marks(list) {
+                        self.oracle.coverage.hit(Mark::IdsMarksRead);
+                    }
                     let queue = self.oracle.layout().listed_at(list).map(|(queue, _)| queue);
                     self.reads.push(Read { id, list, queue, bytes });
                     self.note(|| format!("{id:?} of {list:?}"));

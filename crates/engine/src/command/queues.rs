@@ -60,7 +60,7 @@ impl Engine {
             && attributes.delay_seconds != queue.attributes.delay_seconds
             && let Some((page, listed)) = queue.due_page(now)
         {
-            return Ok(Decision::Load(PageWish { queue: id, page, list: listed.list, purpose: Purpose::Thaw }));
+            return Ok(Decision::page(PageWish { queue: id, page, list: listed.list, purpose: Purpose::Thaw }));
         }
         Ok(Decision::done(Event::AttributesSet { queue: id, attributes }))
     }
@@ -82,11 +82,12 @@ impl Engine {
             && sent.plus_seconds(queue.attributes.retention_seconds) <= now
         {
             let list = queue.cold.get(page).expect("the page was just found").list;
-            return Ok(Decision::Load(PageWish { queue: id, page, list, purpose: Purpose::Look }));
+            let wish = PageWish { queue: id, page, list, purpose: Purpose::Look };
+            return Ok(Decision::page(wish));
         }
         // So must one on which a delay is over.
         if let Some((page, listed)) = queue.due_page(now) {
-            return Ok(Decision::Load(PageWish { queue: id, page, list: listed.list, purpose: Purpose::Thaw }));
+            return Ok(Decision::page(PageWish { queue: id, page, list: listed.list, purpose: Purpose::Thaw }));
         }
         Ok(Decision::answer(Reply::Description(Box::new(Description {
             arn: queue.arn.clone(),

@@ -37,7 +37,7 @@ impl Engine {
             }
             let place = match self.locate(queue, receipt.key) {
                 Ok(place) => place,
-                Err(wish) => return Ok(Decision::Load(wish)),
+                Err(wish) => return Ok(Decision::page(wish)),
             };
             outcomes.push(match place {
                 Place::Gone => Ok(()),
@@ -90,7 +90,7 @@ impl Engine {
         for (receipt, seconds) in changes {
             let place = match self.locate(queue, receipt.key) {
                 Ok(place) => place,
-                Err(wish) => return Ok(Decision::Load(wish)),
+                Err(wish) => return Ok(Decision::page(wish)),
             };
             let is_released = released.contains(&receipt.key);
             let outcome = self.check_change(queue, receipt, *seconds, &place, is_released, now);

@@ -54,7 +54,7 @@ impl Engine {
             && let Some((page, listed)) = queue.next_page(now)
         {
             let wish = PageWish { queue: queue.id, page, list: listed.list, purpose: Purpose::Thaw };
-            return Ok(Decision::Load(wish));
+            return Ok(Decision::page(wish));
         }
         if keys.is_empty() && dead.is_empty() {
             return Ok(Decision::Nothing);

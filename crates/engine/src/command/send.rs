@@ -8,10 +8,11 @@ use stanchion_types::response::SequenceNumber;
 use stanchion_types::{Error, MessageId, Timestamp};
 
 use crate::command::{Accepted, Reply, Submission};
-use crate::decide::Decision;
+use crate::decide::{Decision, Wish};
 use crate::engine::Engine;
 use crate::event::{DeduplicationKey, Event};
 use crate::ids::{Entropy, MessageKey, QueueId};
+use crate::originals::{Blocks, Unknown};
 use crate::queue::Queue;
 
 impl Engine {
@@ -21,6 +22,7 @@ impl Engine {
         messages: &[Submission],
         now: Timestamp,
         entropy: Entropy,
+        blocks: &Blocks,
     ) -> Result<Decision, Error> {
         let queue = self.existing(id)?;
         let mut events = Vec::with_capacity(messages.len());
@@ -36,13 +38,19 @@ impl Engine {
                     continue;
                 }
             };
-            let original = deduplication.and_then(|id| {
-                let remembered = queue.originals.get(&id, now).map(|original| (original.id, original.key));
-                taken.get(&id).copied().or(remembered)
-            });
-            if let Some((id, key)) = original {
-                outcomes.push(Ok(accepted(queue, id, key, true)));
-                continue;
+            if let Some(name) = deduplication {
+                let original = match taken.get(&name) {
+                    Some(original) => Some(*original),
+                    None => match self.originals.find(id, &name, now, blocks) {
+                        Ok(found) => found.map(|original| (original.id, original.key)),
+                        Err(Unknown::Load(wish)) => return Ok(Decision::Load(Wish::Chunk(wish))),
+                        Err(Unknown::Damaged) => return Err(Error::internal("A part of the queue could not be read.")),
+                    },
+                };
+                if let Some((id, key)) = original {
+                    outcomes.push(Ok(accepted(queue, id, key, true)));
+                    continue;
+                }
             }
             let message_id = MessageId(uuid_v4(entropy.draw(events.len() as u64).to_be_bytes()));
             if let Some(deduplication) = deduplication {

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod fields;
+mod originals;
 
 use std::fmt;
 
@@ -13,9 +14,11 @@ use bytes::Bytes;
 
 pub(crate) use attributes::{get_attributes, put_attributes};
 pub(crate) use fields::{Get, Put};
+pub(crate) use originals::{MARK_BYTES, ORIGINAL_BYTES, find_original, get_original, put_original};
+use originals::{get_originals, put_originals};
 
 use crate::event::{ColdMessage, DeduplicationKey, Event, Receives, TaskEnd};
-use crate::ids::{ContentAddress, DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, Span, TaskId};
+use crate::ids::{ChunkId, ContentAddress, DeduplicationHash, GroupKey, MessageKey, PageId, QueueId, Span, TaskId};
 
 /// Version of the events' format, first byte of every payload.
 pub const VERSION: u8 = 2;
@@ -37,7 +40,8 @@ impl fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// Appends an event to a payload and returns where its content is: the content of a sent message, the list of a page.
+/// Appends an event to a payload and returns where its content is: the content of a sent message, the list of a page
+/// or of a chunk.
 pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
     let mut span = Span::default();
     match event {
@@ -162,6 +166,18 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
             out.fixed128(task.0);
             put_task_end(end, out);
         }
+        Event::Filed { chunk, originals } => {
+            out.u8(21);
+            out.u64(chunk.0);
+            let length = originals.len() * (MARK_BYTES + ORIGINAL_BYTES);
+            out.u64(length as u64);
+            span = Span { offset: out.len() as u32, length: length as u32 };
+            put_originals(originals, out);
+        }
+        Event::Forgotten { chunk } => {
+            out.u8(22);
+            out.u64(chunk.0);
+        }
     }
     span
 }
@@ -259,6 +275,15 @@ fn decode_event(input: &mut Get<'_>, payload: &Bytes) -> Result<(Event, Span), D
                 .list(|input| Ok((MessageKey(input.u64("key")?), MessageKey(input.u64("key")?), input.id()?)))?,
         },
         19 => Event::TaskEnded { task: TaskId(input.fixed128()?), end: get_task_end(input)? },
+        21 => {
+            let chunk = ChunkId(input.u64("chunk")?);
+            let length = input.length()?;
+            span = Span { offset: input.offset() as u32, length: length as u32 };
+            let originals = get_originals(&payload[input.offset()..input.offset() + length])?;
+            input.skip(length)?;
+            Event::Filed { chunk, originals }
+        }
+        22 => Event::Forgotten { chunk: ChunkId(input.u64("chunk")?) },
         _ => return Err(input.damage("kind of event")),
     };
     Ok((event, span))

@@ -1,4 +1,4 @@
-//! What a queue gained and lost, until the shard's accounting takes it over.
+//! What a queue, or what remembers deduplication ids, gained and lost, until the shard's accounting takes it over.
 
 use crate::event::ColdMessage;
 use crate::ids::ContentAddress;

@@ -5,10 +5,12 @@
 //! A story is played through a shard whose journal is durable at once. Stories without parked receives are played
 //! again with a restart after every step, from a snapshot or by replay in turns, and have to come out the same.
 
+mod look_ups;
 mod script;
 mod stories_fifo;
 mod stories_memory;
 mod stories_moves;
+mod stories_originals;
 mod stories_queues;
 mod stories_standard;
 mod turns;

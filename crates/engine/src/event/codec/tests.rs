@@ -4,6 +4,7 @@ use stanchion_types::attributes::QueueAttributes;
 use stanchion_types::{AccountId, MessageId, QueueArn, QueueName, Region, Timestamp};
 
 use super::*;
+use crate::event::Original;
 
 fn arn() -> impl Strategy<Value = QueueArn> {
     ("[a-z]{1,8}", "[0-9]{12}", "[A-Za-z0-9_-]{1,20}(\\.fifo)?").prop_map(|(region, account, name)| QueueArn {
@@ -78,6 +79,18 @@ fn deduplication() -> impl Strategy<Value = DeduplicationKey> {
         .prop_map(|(hash, group)| DeduplicationKey { hash: DeduplicationHash(hash), group: group.map(GroupKey) })
 }
 
+/// A list as it is filed: ascending by mark.
+fn originals() -> impl Strategy<Value = Vec<Original>> {
+    let original =
+        (queue_id(), deduplication(), time(), id(), key()).prop_map(|(queue, deduplication, accepted_at, id, key)| {
+            Original { queue, deduplication, accepted_at, id, key }
+        });
+    vec(original, 1..6).prop_map(|mut originals| {
+        originals.sort_by_key(Original::mark);
+        originals
+    })
+}
+
 fn end() -> impl Strategy<Value = TaskEnd> {
     prop_oneof![Just(TaskEnd::Completed), Just(TaskEnd::Cancelled), ".{0,20}".prop_map(TaskEnd::Failed)]
 }
@@ -142,6 +155,8 @@ fn event() -> impl Strategy<Value = Event> {
         (task(), queue_id(), queue_id(), vec((key(), key(), id()), 0..4))
             .prop_map(|(task, queue, target, moves)| Event::TaskMoved { task, queue, target, moves }),
         (task(), end()).prop_map(|(task, end)| Event::TaskEnded { task, end }),
+        (any::<u64>(), originals()).prop_map(|(chunk, originals)| Event::Filed { chunk: ChunkId(chunk), originals }),
+        any::<u64>().prop_map(|chunk| Event::Forgotten { chunk: ChunkId(chunk) }),
     ]
 }
 
@@ -216,6 +231,55 @@ fn the_format_is_what_it_was() {
         "0601ac02abababababababababababababababab0102000000000000000103000000000000000000000000000000000105026869",
         "090101ac02",
         "0b0101ac020107",
+    ];
+    assert_eq!(hex, expected.concat());
+}
+
+#[test]
+fn a_chunk_that_is_empty_or_out_of_order_or_has_the_mark_of_another_id_is_damage() {
+    let original = |hash| Original {
+        queue: QueueId(1),
+        deduplication: DeduplicationKey { hash: DeduplicationHash(hash), group: None },
+        accepted_at: Timestamp::from_millis(1),
+        id: MessageId([1; 16]),
+        key: MessageKey(1),
+    };
+    let mut sorted = vec![original(1), original(2), original(3)];
+    sorted.sort_by_key(Original::mark);
+    let reads = |originals: Vec<Original>, spoil: &dyn Fn(&mut [u8])| {
+        let mut payload = vec![VERSION];
+        let span = encode(&Event::Filed { chunk: ChunkId(1), originals }, &mut payload);
+        spoil(&mut payload[span.offset as usize..]);
+        decode(&Bytes::from(payload), |_, _| Ok::<(), Damage>(())).is_ok()
+    };
+    assert!(reads(sorted.clone(), &|_| {}));
+    assert!(!reads(Vec::new(), &|_| {}));
+    assert!(!reads(sorted.iter().rev().copied().collect(), &|_| {}));
+    assert!(!reads(sorted, &|content| content[0] ^= 1));
+}
+
+/// The bytes of a chunk in version 2: marks, then originals, both of fixed size.
+#[test]
+fn the_format_of_a_chunk_is_what_it_was() {
+    let original = Original {
+        queue: QueueId(1),
+        deduplication: DeduplicationKey { hash: DeduplicationHash(3), group: Some(GroupKey(4)) },
+        accepted_at: Timestamp::from_millis(5),
+        id: MessageId([0xab; 16]),
+        key: MessageKey(300),
+    };
+    let mut payload = Vec::new();
+    encode(&Event::Filed { chunk: ChunkId(7), originals: vec![original] }, &mut payload);
+    let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected = [
+        "150749",
+        "4cccce1f4ffc7ffa",
+        "0100000000000000",
+        "03000000000000000000000000000000",
+        "010400000000000000",
+        "0500000000000000",
+        "abababababababababababababababab",
+        "2c01000000000000",
     ];
     assert_eq!(hex, expected.concat());
 }
