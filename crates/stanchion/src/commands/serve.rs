@@ -23,6 +23,9 @@ use crate::{declared, logging, storage};
 /// How long the answers under way may take once the server has been told to stop. Long polls are handed back at
 /// once, so what is left are clients that read slowly.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// File descriptors that connections leave to everything else: segments that are read, those that are written and
+/// prepared, snapshots, the listener, and what the runtime needs. A busy server was seen to use 45.
+const DESCRIPTORS_KEPT: usize = 96;
 /// How long clients have to take the answer that the server has failed.
 const FAIL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -30,7 +33,8 @@ const FAIL_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn run(flags: &Flags) -> Result<(), Stop> {
     let settings = Settings::load(flags).map_err(Stop::misused)?;
     logging::start(&settings.log_filter, settings.log_format);
-    raise_descriptor_limit();
+    let connections_max = connections_max(settings.connections_max).map_err(Stop::failed)?;
+    let settings = Settings { connections_max, ..settings };
     let mut builder = Builder::new_multi_thread();
     if let Some(threads) = settings.worker_threads {
         builder.worker_threads(threads);
@@ -140,13 +144,27 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Allows the process as many descriptors as the system lets it have: each connection takes one.
-fn raise_descriptor_limit() {
+/// Allows the process as many descriptors as the system lets it have, and returns how many connections that leaves
+/// room for, at most `wanted`: each takes one, and the journal must never be without.
+fn connections_max(wanted: usize) -> Result<usize, String> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "could not raise the limit on open files");
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "could not raise the limit on open files");
+            limit.current
+        }
+    };
+    let Some(allowed) = allowed else { return Ok(wanted) };
+    let room = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT);
+    if room == 0 {
+        return Err(format!("the limit on open files is {allowed}: the server needs more than {DESCRIPTORS_KEPT}"));
     }
+    if room < wanted {
+        tracing::warn!(allowed, connections_max = room, "the limit on open files leaves room for fewer connections");
+    }
+    Ok(room.min(wanted))
 }
 
 /// The signals that mean "stop".

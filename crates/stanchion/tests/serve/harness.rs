@@ -47,11 +47,27 @@ impl Server {
 
     /// Starts a server as [`Server::start`] does, with variables in its environment.
     pub(crate) fn start_in(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = stanchion(&[]);
+        command.envs(environment.iter().copied());
+        Server::launch(directory, command, arguments)
+    }
+
+    /// Starts a server that may have so many files open and no more.
+    pub(crate) fn start_with_descriptors(directory: &Path, count: u64) -> Self {
+        let binary = stanchion(&[]).get_program().to_owned();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\"")]).arg(binary);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        Server::launch(directory, command, &[])
+    }
+
+    /// Starts a server with a command to which the words after its name are added.
+    fn launch(directory: &Path, mut command: Command, arguments: &[&str]) -> Self {
         let data = directory.join("data");
         let base = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().expect("a path in UTF-8")];
-        let mut command = stanchion(&[&base, arguments].concat());
+        command.args(base).args(arguments);
         // The file that is read by default lies in the working directory.
-        command.current_dir(directory).envs(environment.iter().copied());
+        command.current_dir(directory);
         let log = directory.join("log");
         let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let mut child = command.stderr(stderr).spawn().expect("the binary runs");
@@ -91,6 +107,21 @@ impl Server {
             assert!(started.elapsed() < LONG, "the server does not end");
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Returns the resident memory in bytes and the processor time so far.
+    pub(crate) fn usage(&self) -> (u64, Duration) {
+        let read = |file: &str| {
+            fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("a file of the process")
+        };
+        let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok()).expect("a number");
+        let pages = number(read("statm").split(' ').nth(1));
+        let stat = read("stat");
+        // The name of the program, in brackets, may hold anything.
+        let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields after the name").split(' ').collect();
+        let ticks = number(fields.get(11).copied()) + number(fields.get(12).copied());
+        let (page, tick) = (rustix::param::page_size() as u64, rustix::param::clock_ticks_per_second());
+        (pages * page, Duration::from_millis(ticks * 1000 / tick))
     }
 
     /// Asks the server to stop and waits for it.

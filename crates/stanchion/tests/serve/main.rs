@@ -7,4 +7,5 @@ mod harness;
 mod idle;
 mod inspect;
 mod life;
+mod overload;
 mod settings;

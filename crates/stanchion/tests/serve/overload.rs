@@ -1,0 +1,144 @@
+//! More than the server was made for: polls by the thousand, and no descriptors left.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+
+use crate::harness::{Answers, LONG, Server, directory, request};
+
+/// How many long polls wait at once; `STANCHION_OVERLOAD_POLLS` asks for more.
+const POLLS: usize = 4000;
+/// Polls that wait at one queue.
+const POLLS_A_QUEUE: usize = 20;
+/// Memory that a connection with a waiting poll may cost.
+const BYTES_A_POLL: u64 = 30 * 1024;
+/// Memory of the server itself.
+const BYTES_OF_SERVER: u64 = 40 << 20;
+/// What the process of the test needs besides.
+const DESCRIPTORS_SPARE: u64 = 500;
+
+#[test]
+fn thousands_of_long_polls_cost_little_memory_and_no_processor_and_all_are_answered() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("a raised limit");
+    let wanted = std::env::var("STANCHION_OVERLOAD_POLLS").map_or(POLLS, |text| text.parse().expect("a number"));
+    let allowed = usize::try_from(limit.maximum.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_SPARE));
+    let polls = wanted.min(allowed.unwrap_or(usize::MAX)) / POLLS_A_QUEUE * POLLS_A_QUEUE;
+    if polls < wanted {
+        println!("the limit on open files allows only {polls} of {wanted} polls");
+    }
+    let directory = directory();
+    let server = Server::start(directory.path(), &["--connections-max", "30000"]);
+    let queues: Vec<String> = (0..polls / POLLS_A_QUEUE).map(|number| format!("q{number}")).collect();
+    for queue in &queues {
+        server.ok("CreateQueue", json!({ "QueueName": queue }));
+    }
+    let (before, _) = server.usage();
+    let mut waiting = Vec::with_capacity(polls);
+    for queue in &queues {
+        let poll = request("ReceiveMessage", &json!({ "QueueUrl": queue, "WaitTimeSeconds": 20 }).to_string());
+        for _ in 0..POLLS_A_QUEUE {
+            let mut stream = server.connect();
+            stream.write_all(&poll).expect("the poll is sent");
+            waiting.push(stream);
+        }
+    }
+    wait_until_idle(&server);
+    let (resident, began) = server.usage();
+    // The processor time that is looked for is that of waiting, so there is nothing else to wait for.
+    std::thread::sleep(Duration::from_secs(2));
+    let (_, ended) = server.usage();
+    let each = resident.saturating_sub(before) / polls as u64;
+    println!("{polls} polls: {resident} bytes resident, {each} a poll; {:?} of processor time in 2 s", ended - began);
+    assert!(resident < BYTES_OF_SERVER + polls as u64 * BYTES_A_POLL, "{resident} bytes for {polls} polls");
+    assert!(ended - began <= Duration::from_millis(50), "idle polls take {:?} of processor time", ended - began);
+    let mut bodies = Vec::with_capacity(polls);
+    for queue in &queues {
+        for half in 0..2 {
+            let entries = (half * 10..half * 10 + 10)
+                .map(|at| json!({ "Id": at.to_string(), "MessageBody": format!("{queue}-{at}") }));
+            let entries: Vec<_> = entries.collect();
+            server.ok("SendMessageBatch", json!({ "QueueUrl": queue, "Entries": entries }));
+            bodies.extend(entries.iter().map(|entry| entry["MessageBody"].as_str().expect("a body").to_owned()));
+        }
+    }
+    let answered = waiting.into_iter().map(|stream| {
+        let (status, body) = Answers::new(stream).next().expect("an answer");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(status, 200, "{body}");
+        body["Messages"][0]["Body"].as_str().expect("a message for everybody").to_owned()
+    });
+    let mut answered: Vec<String> = answered.collect();
+    answered.sort_unstable();
+    bodies.sort_unstable();
+    assert!(answered == bodies, "somebody got a message twice, and somebody else none");
+    assert_eq!(server.stop(), 0);
+}
+
+/// Waits until the server has taken no processor time for a while: then it has read everything that was sent to it.
+fn wait_until_idle(server: &Server) {
+    let started = Instant::now();
+    let mut last = server.usage().1;
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = server.usage().1;
+        if now == last {
+            return;
+        }
+        last = now;
+        assert!(started.elapsed() < LONG, "the server does not come to rest");
+    }
+}
+
+#[test]
+fn without_descriptors_further_connections_are_refused_and_the_work_goes_on() {
+    const DESCRIPTORS: u64 = 160;
+    let directory = directory();
+    let server = Server::start_with_descriptors(directory.path(), DESCRIPTORS);
+    server.wait_for_log("leaves room for fewer connections");
+    server.ok("CreateQueue", json!({ "QueueName": "q" }));
+    let mut guest = server.connect();
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for _ in 0..2 * DESCRIPTORS {
+        let mut stream = server.connect();
+        stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+        let mut word = [0; 12];
+        match stream.read(&mut word) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => kept.push(stream),
+            // Refused with a word, or reset because the word came before the request.
+            Ok(_) | Err(_) => refused += 1,
+        }
+    }
+    assert!(!kept.is_empty() && refused > 0, "{} kept, {refused} refused", kept.len());
+    // Who was there before is served, with new segments and snapshots: they need descriptors, too.
+    let body = "x".repeat(900_000);
+    for _ in 0..40 {
+        let message = json!({ "QueueUrl": "q", "MessageBody": body });
+        guest.write_all(&request("SendMessage", &message.to_string())).expect("the request is sent");
+        let (status, answer) =
+            Answers::new(guest.try_clone().expect("a descriptor of our own")).next().expect("an answer");
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    }
+    drop(kept);
+    wait_for_service(&server);
+    assert_eq!(server.receive("q").len(), 10);
+    assert_eq!(server.stop(), 0);
+}
+
+/// Waits until the server accepts and answers a new connection.
+fn wait_for_service(server: &Server) {
+    let started = Instant::now();
+    let list = request("ListQueues", "{}");
+    loop {
+        let mut stream: TcpStream = server.connect();
+        let answered = stream.write_all(&list).is_ok() && matches!(Answers::new(stream).next(), Some((200, _)));
+        if answered {
+            return;
+        }
+        assert!(started.elapsed() < LONG, "the server does not recover");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
