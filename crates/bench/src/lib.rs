@@ -14,9 +14,11 @@
 //!
 //! Where to start reading: [`Options`] says what can be asked for, `run` sets
 //! the queues up and takes them down, `fleet` owns the threads, and each
-//! workload has a file under `workload`.
+//! workload has a file under `workload`. [`depth`] is a benchmark of its own: it
+//! starts servers and measures what a deep backlog costs.
 
 mod client;
+pub mod depth;
 mod duration;
 mod error;
 mod fleet;

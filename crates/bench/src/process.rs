@@ -1,6 +1,7 @@
 //! What a process has cost, read from `/proc`.
 
 use crate::Error;
+use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
@@ -26,6 +27,50 @@ pub(crate) fn sample(pid: u32) -> Result<Sample, Error> {
     Ok(Sample { cpu, resident_bytes: resident_kib * 1024 })
 }
 
+/// CPU time by thread, in nanoseconds: far finer than the ticks of [`Sample`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ThreadTimes(HashMap<u32, u64>);
+
+impl ThreadTimes {
+    /// This function reads the times of the threads that process `pid` has now.
+    pub(crate) fn read(pid: u32) -> Result<Self, Error> {
+        let path = format!("/proc/{pid}/task");
+        let unreadable = |source| Error::Process(format!("{path}: {source}"));
+        let mut times = HashMap::new();
+        for entry in fs::read_dir(&path).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            // A thread that has ended meanwhile has no figures any more.
+            let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
+            if let Some(nanos) = text.split_ascii_whitespace().next().and_then(|nanos| nanos.parse().ok()) {
+                times.insert(thread, nanos);
+            }
+        }
+        if times.is_empty() {
+            return Err(Error::Process(format!("{path}: the kernel keeps no times of threads (schedstat)")));
+        }
+        Ok(Self(times))
+    }
+
+    /// This function gives the CPU time since `earlier`. What a thread used
+    /// that ended in between is not seen.
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        let used = self.0.iter().map(|(thread, nanos)| {
+            let before = earlier.0.get(thread).copied().unwrap_or(0);
+            nanos.saturating_sub(before)
+        });
+        Duration::from_nanos(used.sum())
+    }
+}
+
+/// This function reads the most memory in bytes that process `pid` ever had
+/// resident.
+pub(crate) fn resident_peak(pid: u32) -> Result<u64, Error> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).map_err(|source| Error::Process(format!("{path}: {source}")))?;
+    Ok(kib(&status, "VmHWM:").unwrap_or(0) * 1024)
+}
+
 /// This function reads the CPU time that the calling thread has used.
 pub(crate) fn thread_cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -43,13 +88,17 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 }
 
 fn resident_kib(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kib(status, "VmRSS:")
+}
+
+fn kib(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_ticks, resident_kib, sample, thread_cpu};
+    use super::{ThreadTimes, cpu_ticks, resident_kib, resident_peak, sample, thread_cpu};
     use std::time::Duration;
 
     #[test]
@@ -70,6 +119,24 @@ mod tests {
         let own = sample(std::process::id()).expect("own figures");
         assert!(own.resident_bytes > 0);
         assert!(thread_cpu() > Duration::ZERO);
+    }
+
+    #[test]
+    fn the_times_of_threads_show_what_was_used_in_between() {
+        let own = std::process::id();
+        let before = ThreadTimes::read(own).expect("own times");
+        let spent = thread_cpu();
+        while thread_cpu() - spent < Duration::from_millis(30) {}
+        let used = ThreadTimes::read(own).expect("own times").since(&before);
+        assert!(used >= Duration::from_millis(20), "{used:?}");
+        assert!(ThreadTimes::read(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn the_peak_is_not_below_what_is_resident() {
+        let own = std::process::id();
+        let peak = resident_peak(own).expect("own figures");
+        assert!(peak >= sample(own).expect("own figures").resident_bytes);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) use request::Head;
 pub(crate) enum Action {
     CreateQueue,
     DeleteQueue,
+    PurgeQueue,
     SendMessage,
     SendMessageBatch,
     ReceiveMessage,
@@ -26,6 +27,7 @@ impl Action {
         match self {
             Self::CreateQueue => "CreateQueue",
             Self::DeleteQueue => "DeleteQueue",
+            Self::PurgeQueue => "PurgeQueue",
             Self::SendMessage => "SendMessage",
             Self::SendMessageBatch => "SendMessageBatch",
             Self::ReceiveMessage => "ReceiveMessage",
@@ -59,6 +61,8 @@ impl Queue {
 pub(crate) struct Outgoing<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) fifo: Option<FifoIds<'a>>,
+    /// The message's own delay; `None` leaves it to the queue.
+    pub(crate) delay_seconds: Option<u32>,
 }
 
 /// What a message on a FIFO queue carries besides; both need no escaping.
@@ -71,13 +75,39 @@ pub(crate) struct FifoIds<'a> {
 /// What a workload wants from the service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Call<'a> {
-    CreateQueue { name: &'a str, fifo: bool },
-    DeleteQueue { queue: &'a Queue },
-    Send { queue: &'a Queue, message: Outgoing<'a> },
-    SendBatch { queue: &'a Queue, messages: &'a [Outgoing<'a>] },
-    Receive { queue: &'a Queue, messages_max: usize, wait_seconds: u64 },
-    Delete { queue: &'a Queue, handle: &'a str },
-    DeleteBatch { queue: &'a Queue, handles: &'a [String] },
+    CreateQueue {
+        name: &'a str,
+        fifo: bool,
+    },
+    DeleteQueue {
+        queue: &'a Queue,
+    },
+    PurgeQueue {
+        queue: &'a Queue,
+    },
+    Send {
+        queue: &'a Queue,
+        message: Outgoing<'a>,
+    },
+    SendBatch {
+        queue: &'a Queue,
+        messages: &'a [Outgoing<'a>],
+    },
+    /// Without `visibility_seconds` the queue's own timeout applies.
+    Receive {
+        queue: &'a Queue,
+        messages_max: usize,
+        wait_seconds: u64,
+        visibility_seconds: Option<u32>,
+    },
+    Delete {
+        queue: &'a Queue,
+        handle: &'a str,
+    },
+    DeleteBatch {
+        queue: &'a Queue,
+        handles: &'a [String],
+    },
 }
 
 impl Call<'_> {
@@ -85,6 +115,7 @@ impl Call<'_> {
         match self {
             Self::CreateQueue { .. } => Action::CreateQueue,
             Self::DeleteQueue { .. } => Action::DeleteQueue,
+            Self::PurgeQueue { .. } => Action::PurgeQueue,
             Self::Send { .. } => Action::SendMessage,
             Self::SendBatch { .. } => Action::SendMessageBatch,
             Self::Receive { .. } => Action::ReceiveMessage,

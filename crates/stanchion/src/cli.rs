@@ -41,6 +41,9 @@ pub(crate) enum Command {
 
     /// Loads an SQS endpoint and reports throughput, latency and CPU per message.
     Bench(Box<stanchion_bench::Options>),
+
+    /// Measures what a deep backlog costs, on servers that it starts itself.
+    Depth(Box<stanchion_bench::depth::Options>),
 }
 
 /// How to check.

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         cli::Command::Check(arguments) => commands::check::run(&arguments),
         cli::Command::Inspect(arguments) => commands::inspect::run(&arguments),
         cli::Command::Bench(options) => commands::bench::run(*options),
+        cli::Command::Depth(options) => commands::bench::depth(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

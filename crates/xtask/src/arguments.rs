@@ -9,6 +9,8 @@ pub(crate) enum Command {
     Test,
     /// Runs the client suites.
     Clients,
+    /// Measures deep backlogs.
+    Depth,
 }
 
 /// The command line, checked.
@@ -26,6 +28,8 @@ pub(crate) struct Arguments {
     pub(crate) only: Vec<String>,
     /// A server that is already running.
     pub(crate) endpoint: Option<String>,
+    /// Words that the program that is run understands.
+    pub(crate) passed_on: Vec<String>,
 }
 
 impl Arguments {
@@ -45,6 +49,7 @@ impl Arguments {
             "help" | "--help" | "-h" => Command::Help,
             "test" | "ci" => Command::Test,
             "clients" => Command::Clients,
+            "depth" => Command::Depth,
             other => return Err(format!("unknown command `{other}`")),
         };
         let mut arguments = Self {
@@ -54,7 +59,12 @@ impl Arguments {
             require_all: on_build_machine || name == "ci",
             only: Vec::new(),
             endpoint: None,
+            passed_on: Vec::new(),
         };
+        if command_passes_on(&arguments.command) {
+            arguments.passed_on.extend(words);
+            return Ok(arguments);
+        }
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--fast" => arguments.fast = true,
@@ -87,6 +97,11 @@ impl Arguments {
     }
 }
 
+/// Tells whether all further words belong to the program that the command runs.
+fn command_passes_on(command: &Command) -> bool {
+    *command == Command::Depth
+}
+
 fn value(option: &str, words: &mut impl Iterator<Item = String>) -> Result<String, String> {
     words.next().ok_or_else(|| format!("`{option}` needs a value"))
 }
@@ -107,6 +122,13 @@ mod tests {
         assert_eq!(arguments.only, ["go", "rust"]);
         assert_eq!(arguments.endpoint.as_deref(), Some("http://127.0.0.1:1"));
         assert!(!arguments.require_all);
+    }
+
+    #[test]
+    fn the_words_after_depth_are_passed_on_as_they_are() {
+        let arguments = parse("depth --scenario purge -n 5").expect("a valid line");
+        assert_eq!(arguments.command, Command::Depth);
+        assert_eq!(arguments.passed_on, ["--scenario", "purge", "-n", "5"]);
     }
 
     #[test]

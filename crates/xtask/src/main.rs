@@ -9,6 +9,7 @@
 mod arguments;
 mod clients;
 mod dependencies;
+mod endurance;
 mod process;
 mod server;
 mod steps;
@@ -34,6 +35,11 @@ Commands:
              --endpoint URL drive a server that is already running
              --require-all  a missing toolchain is an error (also with CI=true)
              --list         print the suites
+  depth    What a deep backlog costs, measured on the release binary; options as of `stanchion depth`
+             --scenario NAME  only this scenario (may be repeated)
+             --messages N     messages in the deepest scenarios
+             --full           20,000,000 messages
+             --json FILE      append the figures as JSON lines
 ";
 
 fn main() -> ExitCode {
@@ -51,6 +57,7 @@ fn main() -> ExitCode {
         }
         Command::Test => steps::run(&arguments),
         Command::Clients => clients::run(&arguments),
+        Command::Depth => endurance::depth(&arguments.passed_on),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

@@ -118,7 +118,7 @@ impl Worker {
         wait_seconds: u64,
         each: impl FnMut(&str, &[u8]),
     ) -> Result<Answer<usize>, Failure> {
-        let call = Call::Receive { queue, messages_max, wait_seconds };
+        let call = Call::Receive { queue, messages_max, wait_seconds, visibility_seconds: None };
         self.call(&call, None, |protocol, body| protocol.messages(body, each), |count| *count as u64).await
     }
 
@@ -238,7 +238,7 @@ impl Composer {
             payload::write(&mut self.body, number, self.size);
         }
         if self.groups.is_none() {
-            return Outgoing { body: &self.body, fifo: None };
+            return Outgoing { body: &self.body, fifo: None, delay_seconds: None };
         }
         self.group.clear();
         self.deduplication.clear();
@@ -246,6 +246,6 @@ impl Composer {
         write!(self.deduplication, "{:x}-{:x}-{sequence:x}", self.run, self.producer)
             .expect("writing to memory does not fail");
         let fifo = FifoIds { group: &self.group, deduplication: &self.deduplication };
-        Outgoing { body: &self.body, fifo: Some(fifo) }
+        Outgoing { body: &self.body, fifo: Some(fifo), delay_seconds: None }
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
                 buffer.extend_from_slice(b",\"Attributes\":{\"FifoQueue\":\"true\"}");
             }
         }
-        Call::DeleteQueue { queue } => queue_url_member(buffer, queue),
+        Call::DeleteQueue { queue } | Call::PurgeQueue { queue } => queue_url_member(buffer, queue),
         Call::Send { queue, message } => {
             queue_url_member(buffer, queue);
             buffer.push(b',');
@@ -32,9 +32,12 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
             }
             buffer.push(b']');
         }
-        Call::Receive { queue, messages_max, wait_seconds } => {
+        Call::Receive { queue, messages_max, wait_seconds, visibility_seconds } => {
             queue_url_member(buffer, queue);
             append(buffer, format_args!(",\"MaxNumberOfMessages\":{messages_max},\"WaitTimeSeconds\":{wait_seconds}"));
+            if let Some(seconds) = visibility_seconds {
+                append(buffer, format_args!(",\"VisibilityTimeout\":{seconds}"));
+            }
         }
         Call::Delete { queue, handle } => {
             queue_url_member(buffer, queue);
@@ -72,6 +75,9 @@ fn begin_entry(buffer: &mut Vec<u8>, index: usize) {
 fn message_members(buffer: &mut Vec<u8>, message: Outgoing<'_>) {
     if let Some(FifoIds { group, deduplication }) = message.fifo {
         append(buffer, format_args!("\"MessageGroupId\":\"{group}\",\"MessageDeduplicationId\":\"{deduplication}\","));
+    }
+    if let Some(seconds) = message.delay_seconds {
+        append(buffer, format_args!("\"DelaySeconds\":{seconds},"));
     }
     buffer.extend_from_slice(b"\"MessageBody\":\"");
     buffer.extend_from_slice(message.body);

@@ -11,6 +11,7 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
     let path = match *call {
         Call::CreateQueue { .. } => "/",
         Call::DeleteQueue { queue }
+        | Call::PurgeQueue { queue }
         | Call::Send { queue, .. }
         | Call::SendBatch { queue, .. }
         | Call::Receive { queue, .. }
@@ -27,7 +28,7 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
                 buffer.extend_from_slice(b"&Attribute.1.Name=FifoQueue&Attribute.1.Value=true");
             }
         }
-        Call::DeleteQueue { .. } => {}
+        Call::DeleteQueue { .. } | Call::PurgeQueue { .. } => {}
         Call::Send { message, .. } => message_parameters(buffer, format_args!(""), message),
         Call::SendBatch { messages, .. } => {
             for (index, message) in messages.iter().enumerate() {
@@ -36,8 +37,11 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
                 message_parameters(buffer, format_args!("SendMessageBatchRequestEntry.{number}."), *message);
             }
         }
-        Call::Receive { messages_max, wait_seconds, .. } => {
+        Call::Receive { messages_max, wait_seconds, visibility_seconds, .. } => {
             append(buffer, format_args!("&MaxNumberOfMessages={messages_max}&WaitTimeSeconds={wait_seconds}"));
+            if let Some(seconds) = visibility_seconds {
+                append(buffer, format_args!("&VisibilityTimeout={seconds}"));
+            }
         }
         Call::Delete { handle, .. } => {
             buffer.extend_from_slice(b"&ReceiptHandle=");
@@ -63,6 +67,9 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
 fn message_parameters(buffer: &mut Vec<u8>, prefix: std::fmt::Arguments<'_>, message: Outgoing<'_>) {
     if let Some(FifoIds { group, deduplication }) = message.fifo {
         append(buffer, format_args!("&{prefix}MessageGroupId={group}&{prefix}MessageDeduplicationId={deduplication}"));
+    }
+    if let Some(seconds) = message.delay_seconds {
+        append(buffer, format_args!("&{prefix}DelaySeconds={seconds}"));
     }
     append(buffer, format_args!("&{prefix}MessageBody="));
     buffer.extend_from_slice(message.body);

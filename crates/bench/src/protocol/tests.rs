@@ -24,7 +24,7 @@ fn queue() -> Queue {
 fn every_call_is_the_json_request_that_the_service_documents() {
     let queue = queue();
     let fifo = Some(FifoIds { group: "g", deduplication: "d" });
-    let message = Outgoing { body: b"hello", fifo: None };
+    let message = Outgoing { body: b"hello", fifo: None, delay_seconds: None };
     let handles = ["a+/=".to_owned(), "\"".to_owned()];
     for (call, target, expected) in [
         (Call::CreateQueue { name: "q", fifo: false }, "CreateQueue", r#"{"QueueName":"q"}"#),
@@ -34,6 +34,7 @@ fn every_call_is_the_json_request_that_the_service_documents() {
             r#"{"QueueName":"q.fifo","Attributes":{"FifoQueue":"true"}}"#,
         ),
         (Call::DeleteQueue { queue: &queue }, "DeleteQueue", r#"{"QueueUrl":"URL"}"#),
+        (Call::PurgeQueue { queue: &queue }, "PurgeQueue", r#"{"QueueUrl":"URL"}"#),
         (Call::Send { queue: &queue, message }, "SendMessage", r#"{"QueueUrl":"URL","MessageBody":"hello"}"#),
         (
             Call::SendBatch { queue: &queue, messages: &[message, Outgoing { fifo, ..message }] },
@@ -41,9 +42,19 @@ fn every_call_is_the_json_request_that_the_service_documents() {
             r#"{"QueueUrl":"URL","Entries":[{"Id":"0","MessageBody":"hello"},{"Id":"1","MessageGroupId":"g","MessageDeduplicationId":"d","MessageBody":"hello"}]}"#,
         ),
         (
-            Call::Receive { queue: &queue, messages_max: 10, wait_seconds: 20 },
+            Call::Receive { queue: &queue, messages_max: 10, wait_seconds: 20, visibility_seconds: None },
             "ReceiveMessage",
             r#"{"QueueUrl":"URL","MaxNumberOfMessages":10,"WaitTimeSeconds":20}"#,
+        ),
+        (
+            Call::Receive { queue: &queue, messages_max: 1, wait_seconds: 0, visibility_seconds: Some(7) },
+            "ReceiveMessage",
+            r#"{"QueueUrl":"URL","MaxNumberOfMessages":1,"WaitTimeSeconds":0,"VisibilityTimeout":7}"#,
+        ),
+        (
+            Call::Send { queue: &queue, message: Outgoing { delay_seconds: Some(9), ..message } },
+            "SendMessage",
+            r#"{"QueueUrl":"URL","DelaySeconds":9,"MessageBody":"hello"}"#,
         ),
         (
             Call::Delete { queue: &queue, handle: "a\"b" },
@@ -68,7 +79,7 @@ fn every_call_is_the_json_request_that_the_service_documents() {
 fn every_call_is_the_form_that_the_service_documents() {
     let queue = queue();
     let fifo = Some(FifoIds { group: "g", deduplication: "d" });
-    let message = Outgoing { body: b"hello", fifo };
+    let message = Outgoing { body: b"hello", fifo, delay_seconds: Some(9) };
     let handles = ["a+/=".to_owned()];
     for (call, path, expected) in [
         (
@@ -79,17 +90,17 @@ fn every_call_is_the_form_that_the_service_documents() {
         (
             Call::Send { queue: &queue, message },
             "/000000000000/q.fifo",
-            "Action=SendMessage&Version=2012-11-05&MessageGroupId=g&MessageDeduplicationId=d&MessageBody=hello",
+            "Action=SendMessage&Version=2012-11-05&MessageGroupId=g&MessageDeduplicationId=d&DelaySeconds=9&MessageBody=hello",
         ),
         (
             Call::SendBatch { queue: &queue, messages: &[message] },
             "/000000000000/q.fifo",
-            "Action=SendMessageBatch&Version=2012-11-05&SendMessageBatchRequestEntry.1.Id=0&SendMessageBatchRequestEntry.1.MessageGroupId=g&SendMessageBatchRequestEntry.1.MessageDeduplicationId=d&SendMessageBatchRequestEntry.1.MessageBody=hello",
+            "Action=SendMessageBatch&Version=2012-11-05&SendMessageBatchRequestEntry.1.Id=0&SendMessageBatchRequestEntry.1.MessageGroupId=g&SendMessageBatchRequestEntry.1.MessageDeduplicationId=d&SendMessageBatchRequestEntry.1.DelaySeconds=9&SendMessageBatchRequestEntry.1.MessageBody=hello",
         ),
         (
-            Call::Receive { queue: &queue, messages_max: 1, wait_seconds: 0 },
+            Call::Receive { queue: &queue, messages_max: 1, wait_seconds: 0, visibility_seconds: Some(7) },
             "/000000000000/q.fifo",
-            "Action=ReceiveMessage&Version=2012-11-05&MaxNumberOfMessages=1&WaitTimeSeconds=0",
+            "Action=ReceiveMessage&Version=2012-11-05&MaxNumberOfMessages=1&WaitTimeSeconds=0&VisibilityTimeout=7",
         ),
         (
             Call::Delete { queue: &queue, handle: "a+/=" },
@@ -102,6 +113,7 @@ fn every_call_is_the_form_that_the_service_documents() {
             "Action=DeleteMessageBatch&Version=2012-11-05&DeleteMessageBatchRequestEntry.1.Id=0&DeleteMessageBatchRequestEntry.1.ReceiptHandle=a%2B%2F%3D",
         ),
         (Call::DeleteQueue { queue: &queue }, "/000000000000/q.fifo", "Action=DeleteQueue&Version=2012-11-05"),
+        (Call::PurgeQueue { queue: &queue }, "/000000000000/q.fifo", "Action=PurgeQueue&Version=2012-11-05"),
     ] {
         let (head, body) = encoded(Query, &call);
         assert!(head.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{head}");

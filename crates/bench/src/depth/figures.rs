@@ -1,0 +1,237 @@
+//! What a scenario brought, as JSON and as a row of the table.
+
+use serde::Serialize;
+use std::fmt::Write;
+
+/// The figures of one scenario. Serialises to a line of the file that `--json`
+/// names; a part that a scenario does not measure is null.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// The scenario's name on the command line.
+    pub scenario: String,
+    /// Messages alive when the backlog was made.
+    pub messages: u64,
+    /// Bytes of a body.
+    pub size: usize,
+    /// Resident bytes of the server before anything was sent.
+    pub resident_before: u64,
+    /// Resident bytes with the backlog.
+    pub resident_full: u64,
+    /// The most that was ever resident, work at depth included.
+    pub resident_peak: u64,
+    /// Resident bytes after the last restart.
+    pub resident_reopened: Option<u64>,
+    /// Resident bytes that a million more messages cost, from the second half
+    /// of the fill.
+    pub resident_slope: f64,
+    /// Resident bytes at 100 million messages if that slope stays.
+    pub resident_extrapolated: f64,
+    /// The same work on the empty queue and on the deep one.
+    pub comparison: Option<Comparison>,
+    /// Bytes on the disk, and bytes of the bodies that are alive.
+    pub disk: Option<(u64, u64)>,
+    /// Seconds from the start of the process to its first answer: after a
+    /// clean stop, and after `kill -9`.
+    pub reopen_seconds: Option<[f64; 2]>,
+    /// What a purge or the deletion of the queue brought back.
+    pub reclaimed: Option<Reclaimed>,
+}
+
+/// The same work on the empty queue and on the deep one. CPU is of the server,
+/// in microseconds by message of send, receive and delete; latency of a
+/// receive in milliseconds, median and 99th percentile.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// CPU on the empty queue.
+    pub empty_cpu_us: [f64; 3],
+    /// CPU on the deep queue.
+    pub deep_cpu_us: [f64; 3],
+    /// Latency on the empty queue.
+    pub empty_receive_ms: [f64; 2],
+    /// Latency on the deep queue.
+    pub deep_receive_ms: [f64; 2],
+}
+
+/// How soon the space of a queue came back.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reclaimed {
+    /// Milliseconds until the request was answered.
+    pub answer_ms: f64,
+    /// Seconds until the disk held no more than its constant part; null when
+    /// it took too long.
+    pub space_seconds: Option<f64>,
+    /// Bytes on the disk before.
+    pub disk_before: u64,
+    /// Bytes on the disk afterwards.
+    pub disk_after: u64,
+}
+
+const MILLION: f64 = 1e6;
+const EXTRAPOLATED_TO: f64 = 100.0 * MILLION;
+
+impl Figures {
+    pub(super) fn new(scenario: String, messages: u64, size: usize) -> Self {
+        Self {
+            scenario,
+            messages,
+            size,
+            resident_before: 0,
+            resident_full: 0,
+            resident_peak: 0,
+            resident_reopened: None,
+            resident_slope: 0.0,
+            resident_extrapolated: 0.0,
+            comparison: None,
+            disk: None,
+            reopen_seconds: None,
+            reclaimed: None,
+        }
+    }
+
+    /// This function takes in what memory did; `growth` is resident bytes by
+    /// messages sent.
+    pub(super) fn resident(&mut self, before: u64, full: u64, growth: &[(u64, u64)]) {
+        self.resident_before = before;
+        self.resident_full = full;
+        // The first half fills caches of a fixed size; the second shows what follows the backlog.
+        let slope = slope(&growth[growth.len() / 2..]);
+        let sent = growth.last().map_or(0, |(sent, _)| *sent) as f64;
+        self.resident_slope = slope * MILLION;
+        self.resident_extrapolated = full as f64 + slope.max(0.0) * (EXTRAPOLATED_TO - sent).max(0.0);
+    }
+
+    /// This function writes the figures as one line of JSON.
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(self).expect("figures are numbers and names")
+    }
+}
+
+/// The slope of the straight line that fits the points best.
+fn slope(points: &[(u64, u64)]) -> f64 {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(u64, u64)) -> u64| points.iter().map(|point| of(point) as f64).sum::<f64>() / count;
+    let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
+    let (mut product, mut square) = (0.0, 0.0);
+    for (x, y) in points {
+        product += (*x as f64 - mean_x) * (*y as f64 - mean_y);
+        square += (*x as f64 - mean_x).powi(2);
+    }
+    if square == 0.0 { 0.0 } else { product / square }
+}
+
+const HEAD: &str = "\
+| scenario | messages | resident MiB: before, full, peak | MiB a million more; at 100 M | send us (x) | receive us (x) | delete us (x) \
+| receive ms p50, p99 (empty) | reopen s: clean, killed | disk, alive GiB (x) | space back |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+";
+
+/// This function lays the figures out as a Markdown table.
+pub(super) fn table(all: &[Figures]) -> String {
+    let mut out = HEAD.to_owned();
+    for figures in all {
+        row(&mut out, figures).expect("writing to memory does not fail");
+    }
+    out
+}
+
+fn row(out: &mut String, figures: &Figures) -> std::fmt::Result {
+    let mib = |bytes: f64| bytes / f64::from(1 << 20);
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    write!(
+        out,
+        "| {} | {} | {:.0}, {:.0}, {:.0} | {:.1}; {:.0} |",
+        figures.scenario,
+        figures.messages,
+        mib(figures.resident_before as f64),
+        mib(figures.resident_full as f64),
+        mib(figures.resident_peak as f64),
+        mib(figures.resident_slope),
+        mib(figures.resident_extrapolated),
+    )?;
+    match &figures.comparison {
+        None => write!(out, " | | | |")?,
+        Some(comparison) => {
+            for (empty, deep) in comparison.empty_cpu_us.iter().zip(comparison.deep_cpu_us) {
+                write!(out, " {deep:.1} ({:.2}) |", deep / empty.max(f64::MIN_POSITIVE))?;
+            }
+            let ([p50, p99], [empty_p50, empty_p99]) = (comparison.deep_receive_ms, comparison.empty_receive_ms);
+            write!(out, " {p50:.2}, {p99:.2} ({empty_p50:.2}, {empty_p99:.2}) |")?;
+        }
+    }
+    match figures.reopen_seconds {
+        None => write!(out, " |")?,
+        Some([clean, killed]) => write!(out, " {clean:.2}, {killed:.2} |")?,
+    }
+    match figures.disk {
+        None => write!(out, " |")?,
+        Some((disk, live)) => {
+            let ratio = disk as f64 / live.max(1) as f64;
+            write!(out, " {:.2}, {:.2} ({ratio:.1}) |", gib(disk), gib(live))?;
+        }
+    }
+    match &figures.reclaimed {
+        None => writeln!(out, " |"),
+        Some(reclaimed) => {
+            let space = match reclaimed.space_seconds {
+                Some(seconds) => format!("after {seconds:.1} s"),
+                None => "not in time".to_owned(),
+            };
+            writeln!(
+                out,
+                " answered in {:.1} ms, {:.2} to {:.2} GiB {space} |",
+                reclaimed.answer_ms,
+                gib(reclaimed.disk_before),
+                gib(reclaimed.disk_after)
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Comparison, Figures, slope, table};
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn memory_is_extrapolated_from_the_second_half_of_the_fill() {
+        let mut figures = Figures::new("standard".into(), 10_000_000, 1024);
+        // 100 MiB are caches; from then on a million messages take 2 MiB.
+        let growth: Vec<_> = (1..=10).map(|million| (million * 1_000_000, (100 + 2 * million) * MIB)).collect();
+        figures.resident(10 * MIB, 120 * MIB, &growth);
+        assert!((figures.resident_slope / MIB as f64 - 2.0).abs() < 1e-6);
+        assert!((figures.resident_extrapolated / MIB as f64 - 300.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn memory_that_shrinks_is_not_extrapolated_below_what_it_is() {
+        let mut figures = Figures::new("standard".into(), 100, 1024);
+        figures.resident(0, 50 * MIB, &[(50, 60 * MIB), (75, 55 * MIB), (100, 50 * MIB)]);
+        assert!((figures.resident_extrapolated - (50 * MIB) as f64).abs() < 1.0);
+        assert!(slope(&[(1, 5)]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_row_has_a_cell_for_every_column() {
+        let bare = Figures::new("purge".into(), 1, 1);
+        let mut whole = Figures::new("standard".into(), 1, 1);
+        whole.comparison = Some(Comparison {
+            empty_cpu_us: [1.0, 2.0, 4.0],
+            deep_cpu_us: [2.0, 2.0, 2.0],
+            empty_receive_ms: [1.0, 2.0],
+            deep_receive_ms: [3.0, 4.0],
+        });
+        whole.disk = Some((3 << 30, 2 << 30));
+        whole.reopen_seconds = Some([0.25, 1.5]);
+        let table = table(&[bare, whole]);
+        let cells: Vec<_> = table.lines().map(|line| line.matches('|').count()).collect();
+        assert_eq!(cells, [12, 12, 12, 12], "{table}");
+        let row = table.lines().last().expect("a row");
+        assert!(
+            row.contains(
+                "2.0 (2.00) | 2.0 (1.00) | 2.0 (0.50) | 3.00, 4.00 (1.00, 2.00) | 0.25, 1.50 | 3.00, 2.00 (1.5)"
+            ),
+            "{row}"
+        );
+    }
+}

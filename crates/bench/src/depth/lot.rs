@@ -1,0 +1,140 @@
+//! Messages of a scenario: which queue each goes to, and what it carries.
+
+use crate::client::{Client, Failure};
+use crate::payload::{self, Number};
+use crate::protocol::{Call, FifoIds, Outgoing, Queue};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Messages in a request.
+pub(super) const BATCH: u64 = 10;
+/// How long a producer waits that was told to slow down.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The messages that one scenario sends, numbered in the order of sending.
+#[derive(Debug)]
+pub(super) struct Lot {
+    /// Batch after batch goes to queue after queue.
+    pub(super) queues: Vec<Queue>,
+    /// Every hundredth batch goes here instead, where nobody reads.
+    pub(super) shelf: Option<Queue>,
+    pub(super) size: usize,
+    /// Messages of a FIFO queue walk through so many groups.
+    pub(super) groups: Option<u64>,
+    /// All messages are of this one group instead.
+    pub(super) group: Option<&'static str>,
+    /// Each message has a delay of its own, up to this many seconds.
+    pub(super) delay_seconds_max: Option<u32>,
+    next: Cell<u64>,
+    read_next: Cell<u64>,
+}
+
+impl Lot {
+    /// This function makes a lot of `size` bytes a message that has not sent
+    /// any; `groups` for FIFO queues.
+    pub(super) fn new(queues: Vec<Queue>, size: usize, groups: Option<u64>) -> Self {
+        Self {
+            queues,
+            shelf: None,
+            size,
+            groups,
+            group: None,
+            delay_seconds_max: None,
+            next: Cell::new(0),
+            read_next: Cell::new(0),
+        }
+    }
+
+    /// This function gives the number of messages sent so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.next.get()
+    }
+
+    /// This function gives the queue that the next receive asks.
+    pub(super) fn next_to_read(&self) -> usize {
+        let turn = self.read_next.get();
+        self.read_next.set(turn + 1);
+        (turn % self.queues.len() as u64) as usize
+    }
+
+    fn queue_of(&self, first: u64) -> &Queue {
+        let batch = first / BATCH;
+        match &self.shelf {
+            Some(shelf) if batch.is_multiple_of(100) => shelf,
+            _ => &self.queues[(batch % self.queues.len() as u64) as usize],
+        }
+    }
+
+    /// This function sends batches on one connection until the lot has sent
+    /// `until` messages in all. Each answer's latency goes to `each`.
+    pub(super) async fn send(
+        self: &Rc<Self>,
+        client: &mut Client,
+        until: u64,
+        mut each: impl FnMut(Duration, u64),
+    ) -> Result<(), Failure> {
+        let mut messages: Vec<Message> = (0..BATCH).map(|_| Message::default()).collect();
+        loop {
+            let first = self.next.get();
+            if first >= until {
+                return Ok(());
+            }
+            let count = BATCH.min(until - first);
+            self.next.set(first + count);
+            for (number, message) in (first..first + count).zip(&mut messages) {
+                message.compose(self, number);
+            }
+            let entries: Vec<Outgoing<'_>> =
+                messages[..count as usize].iter().map(|message| message.outgoing(self)).collect();
+            let call = Call::SendBatch { queue: self.queue_of(first), messages: &entries };
+            loop {
+                let began = std::time::Instant::now();
+                let answer = client.call(&call, |protocol, body| protocol.failed_entries(body)).await;
+                match answer {
+                    Ok(failed) if failed.is_empty() => {
+                        each(began.elapsed(), count);
+                        break;
+                    }
+                    // Told to slow down, which is what a client does then.
+                    Err(Failure::Refused { code, .. }) if code.contains("Throttled") => tokio::time::sleep(PAUSE).await,
+                    Ok(_) => return Err(Failure::Malformed { action: call.action() }),
+                    Err(failure) => return Err(failure),
+                }
+            }
+        }
+    }
+}
+
+/// A message in buffers that are used again.
+#[derive(Default)]
+struct Message {
+    body: Vec<u8>,
+    group: String,
+    deduplication: String,
+    delay: u32,
+}
+
+impl Message {
+    fn compose(&mut self, lot: &Lot, number: u64) {
+        let id = Number { run: 0, producer: 0, sequence: number, group: 0 };
+        payload::write(&mut self.body, id, lot.size);
+        if let Some(groups) = lot.groups {
+            self.group = lot.group.map_or_else(|| format!("group-{}", number % groups), str::to_owned);
+            self.deduplication = format!("{}-{number}", self.group);
+        }
+        if let Some(max) = lot.delay_seconds_max {
+            // Spread like chance, and the same in every run.
+            self.delay = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 % (max + 1);
+        }
+    }
+
+    fn outgoing(&self, lot: &Lot) -> Outgoing<'_> {
+        let ids = FifoIds { group: &self.group, deduplication: &self.deduplication };
+        Outgoing {
+            body: &self.body,
+            fifo: lot.groups.is_some().then_some(ids),
+            delay_seconds: lot.delay_seconds_max.is_some().then_some(self.delay),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A server of the benchmark's own: started, stopped, killed, started again on
+//! the same directory.
+
+use crate::Error;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A start may take this long, replay included; what takes longer is broken.
+const START_MAX: Duration = Duration::from_secs(600);
+/// The same for a clean stop.
+const STOP_MAX: Duration = Duration::from_secs(120);
+
+/// A data directory that goes with this value.
+#[derive(Debug)]
+pub(super) struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// This function makes an empty directory below `parent`.
+    pub(super) fn make(parent: &Path, name: &str) -> Result<Self, Error> {
+        let path = parent.join(format!("stanchion-depth-{}-{name}", std::process::id()));
+        let at = |source| Error::Option(format!("--dir: {}: {source}", path.display()));
+        fs::create_dir_all(&path).map_err(at)?;
+        let path = path.canonicalize().map_err(at)?;
+        Ok(Self { path })
+    }
+
+    /// This function counts the bytes that the files below take on the disk.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        allocated(&self.path)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            eprintln!("{} stays behind: {error}", self.path.display());
+        }
+    }
+}
+
+/// A file that goes while it is looked at takes no room any more.
+fn allocated(path: &Path) -> u64 {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
+    if !metadata.is_dir() {
+        return metadata.blocks() * 512;
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| allocated(&entry.path())).sum()
+}
+
+/// A running server; it is killed with this value.
+#[derive(Debug)]
+pub(super) struct Server {
+    child: Child,
+    /// Such as `http://127.0.0.1:41234`.
+    pub(super) endpoint: String,
+    /// When the process was started.
+    pub(super) started: Instant,
+}
+
+impl Server {
+    /// This function starts `binary` on the directory and waits until it says
+    /// where it listens.
+    pub(super) fn start(binary: &Path, arguments: &[String], home: &Home) -> Result<Self, Error> {
+        let failed = |what: String| Error::Endpoint(format!("the server {}: {what}", binary.display()));
+        let mut command = Command::new(binary);
+        // Neither the settings nor the file of whoever runs this apply.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
+            command.env_remove(name);
+        }
+        command.args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules=off", "--data-dir"]);
+        command.arg(home.path.join("data")).args(arguments).current_dir(&home.path);
+        let log = fs::File::options().create(true).append(true).open(home.path.join("log"));
+        let log = log.map_err(|source| failed(source.to_string()))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let started = Instant::now();
+        let mut child = command.spawn().map_err(|source| failed(source.to_string()))?;
+        let stdout = child.stdout.take().expect("its output is piped");
+        let (sender, lines) = channel();
+        // Ends with the process, which closes its output.
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Nobody reads on once the address is known.
+                let _ = sender.send(line);
+            }
+        });
+        let mut server = Self { child, endpoint: String::new(), started };
+        loop {
+            let left = START_MAX.saturating_sub(started.elapsed());
+            let Ok(line) = lines.recv_timeout(left) else {
+                let log = fs::read_to_string(home.path.join("log")).unwrap_or_default();
+                return Err(failed(format!("did not start within {START_MAX:?}, or ended:\n{log}")));
+            };
+            if let Some(endpoint) = line.trim().strip_prefix("endpoint: ") {
+                server.endpoint = endpoint.to_owned();
+                return Ok(server);
+            }
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// This function asks the server to stop and waits until it has.
+    pub(super) fn stop(mut self) -> Result<(), Error> {
+        let stuck = |what: &str| Error::Endpoint(format!("the server {what}"));
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).map_err(|source| stuck(&format!("cannot be stopped: {source}")))?;
+        let asked = Instant::now();
+        while asked.elapsed() < STOP_MAX {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(stuck(&format!("did not stop cleanly: {status}"))),
+                Ok(None) => thread::sleep(Duration::from_millis(5)),
+                Err(source) => return Err(stuck(&format!("cannot be waited for: {source}"))),
+            }
+        }
+        Err(stuck(&format!("does not stop within {STOP_MAX:?}")))
+    }
+
+    /// This function kills the server without a word.
+    pub(super) fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ended already, or the benchmark is failing: nothing to report.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

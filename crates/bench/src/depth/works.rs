@@ -1,0 +1,169 @@
+//! The work that is measured on the empty queue and on the deep one: rounds of
+//! sending, receiving and deleting, each measured apart.
+
+use super::crew::Crew;
+use super::lot::{BATCH, Lot};
+use crate::Error;
+use crate::client::Failure;
+use crate::process::ThreadTimes;
+use crate::protocol::Call;
+use hdrhistogram::Histogram;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Messages in a round: few enough that the empty queue stays shallow.
+pub(super) const ROUND: u64 = 2000;
+/// Longer than a round takes, so that nothing comes back within it.
+const VISIBILITY_SECONDS: u32 = 600;
+/// After so many empty answers in a row there is nothing to receive.
+const EMPTY_ANSWERS_MAX: u32 = 500;
+/// Longer than any request; keeps a histogram small whatever the clock does.
+const LATENCY_NANOS_MAX: u64 = 1 << 50;
+/// How long to wait after an empty answer: a page may be on its way.
+const EMPTY_PAUSE: Duration = Duration::from_millis(2);
+
+/// What one kind of request has cost.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) messages: u64,
+    /// CPU time of the server.
+    pub(super) cpu: Duration,
+    /// Of a request, in nanoseconds.
+    pub(super) latency: Histogram<u64>,
+}
+
+impl Work {
+    fn new() -> Self {
+        Self { messages: 0, cpu: Duration::ZERO, latency: Histogram::new(3).expect("three digits are allowed") }
+    }
+
+    /// This function gives the server's CPU time by message, in microseconds.
+    pub(super) fn cpu_us(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.messages.max(1) as f64
+    }
+
+    /// This function gives a percentile of the latency, in milliseconds.
+    pub(super) fn latency_ms(&self, percentile: f64) -> f64 {
+        self.latency.value_at_percentile(percentile) as f64 / 1e6
+    }
+}
+
+/// The three kinds of requests, all in batches of ten.
+#[derive(Debug)]
+pub(super) struct Works {
+    pub(super) send: Work,
+    pub(super) receive: Work,
+    pub(super) delete: Work,
+}
+
+/// Receipts of one answer, with the number of their queue.
+type Handles = Vec<(usize, Vec<String>)>;
+
+/// This function does `rounds` rounds: as many messages are sent as are
+/// received and deleted, so the lot stays as deep as it was.
+pub(super) fn measure(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, rounds: u64) -> Result<Works, Error> {
+    // Caches and buffers have their size after the first round.
+    round(crew, pid, lot, &mut Works { send: Work::new(), receive: Work::new(), delete: Work::new() })?;
+    let mut works = Works { send: Work::new(), receive: Work::new(), delete: Work::new() };
+    for _ in 0..rounds {
+        round(crew, pid, lot, &mut works)?;
+    }
+    Ok(works)
+}
+
+fn round(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, works: &mut Works) -> Result<(), Error> {
+    send(crew, pid, lot, ROUND, &mut works.send)?;
+    let handles = receive(crew, pid, lot, &mut works.receive)?;
+    delete(crew, pid, lot, handles, &mut works.delete)
+}
+
+/// This function sends messages and adds what it cost to `work`.
+pub(super) fn send(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, count: u64, work: &mut Work) -> Result<(), Error> {
+    let until = lot.sent() + count;
+    let before = ThreadTimes::read(pid)?;
+    let lot = lot.clone();
+    let sent = crew.each(async move |_, client| {
+        let mut latencies = Vec::new();
+        lot.send(client, until, |latency, _| latencies.push(latency)).await?;
+        Ok(latencies)
+    })?;
+    work.cpu += ThreadTimes::read(pid)?.since(&before);
+    work.messages += count;
+    note(work, sent);
+    Ok(())
+}
+
+fn receive(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, work: &mut Work) -> Result<Vec<Handles>, Error> {
+    let before = ThreadTimes::read(pid)?;
+    let (lot, left) = (lot.clone(), Rc::new(Cell::new(ROUND)));
+    let received = crew.each(async move |_, client| {
+        let (mut handles, mut latencies): (Handles, Vec<Duration>) = Default::default();
+        let mut empty_answers = 0;
+        while left.get() > 0 {
+            let wanted = BATCH.min(left.get());
+            left.set(left.get() - wanted);
+            let at = lot.next_to_read();
+            let call = Call::Receive {
+                queue: &lot.queues[at],
+                messages_max: wanted as usize,
+                wait_seconds: 0,
+                visibility_seconds: Some(VISIBILITY_SECONDS),
+            };
+            let mut own = Vec::new();
+            let began = Instant::now();
+            client
+                .call(&call, |protocol, body| protocol.messages(body, |handle, _| own.push(handle.to_owned())))
+                .await?;
+            latencies.push(began.elapsed());
+            left.set(left.get() + wanted - own.len() as u64);
+            if own.is_empty() {
+                empty_answers += 1;
+                if empty_answers > EMPTY_ANSWERS_MAX {
+                    return Err(Failure::Malformed { action: call.action() });
+                }
+                tokio::time::sleep(EMPTY_PAUSE).await;
+                continue;
+            }
+            empty_answers = 0;
+            handles.push((at, own));
+        }
+        Ok((handles, latencies))
+    })?;
+    work.cpu += ThreadTimes::read(pid)?.since(&before);
+    work.messages += ROUND;
+    let (handles, latencies) = received.into_iter().unzip();
+    note(work, latencies);
+    Ok(handles)
+}
+
+fn delete(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, handles: Vec<Handles>, work: &mut Work) -> Result<(), Error> {
+    let before = ThreadTimes::read(pid)?;
+    // Each connection deletes what it has received.
+    let (lot, handles) = (lot.clone(), RefCell::new(handles));
+    let deleted = crew.each(async move |number, client| {
+        let own = std::mem::take(&mut handles.borrow_mut()[number]);
+        let mut latencies = Vec::new();
+        for (at, handles) in own {
+            let call = Call::DeleteBatch { queue: &lot.queues[at], handles: &handles };
+            let began = Instant::now();
+            let failed = client.call(&call, |protocol, body| protocol.failed_entries(body)).await?;
+            latencies.push(began.elapsed());
+            if !failed.is_empty() {
+                return Err(Failure::Malformed { action: call.action() });
+            }
+        }
+        Ok(latencies)
+    })?;
+    work.cpu += ThreadTimes::read(pid)?.since(&before);
+    work.messages += ROUND;
+    note(work, deleted);
+    Ok(())
+}
+
+fn note(work: &mut Work, latencies: Vec<Vec<Duration>>) {
+    for latency in latencies.into_iter().flatten() {
+        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        work.latency.record(nanos.min(LATENCY_NANOS_MAX)).expect("the histogram grows as it needs");
+    }
+}
