@@ -498,7 +498,7 @@ fn state(disk: &dyn Disk) -> Result<State, Fault> {
     State::load(disk)?.ok_or_else(missing)
 }
 
-fn numbers(disk: &dyn Disk) -> Result<Vec<u64>, Fault> {
+pub(crate) fn numbers(disk: &dyn Disk) -> Result<Vec<u64>, Fault> {
     let files = disk.list("journal").map_err(|error| Fault::io("list", disk.root().join("journal"), &error))?;
     let mut numbers: Vec<_> = files.iter().filter_map(|file| segment::number(file)).collect();
     numbers.sort_unstable();

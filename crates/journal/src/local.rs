@@ -26,6 +26,8 @@ mod catalogue;
 pub(crate) mod disk;
 pub(crate) mod frame;
 mod front;
+mod hold;
+pub(crate) mod image;
 pub(crate) mod index;
 mod janitor;
 pub(crate) mod ranges;
@@ -39,6 +41,8 @@ pub(crate) mod state;
 mod writer;
 
 pub use disk::{Access, Directory, Disk, DiskFile};
+pub use hold::Hold;
+pub use image::{Image, Part, check_copy};
 
 use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Record, ShardId, Stats, Tenure};
 use catalogue::Catalogue;
@@ -267,6 +271,7 @@ impl Local {
         shared.janitor.want(active.number + 1);
         let mut writer = Writer::new(Arc::clone(&shared), active, tails);
         writer.begin()?;
+        shared.lock().end = writer.end();
         let threads = Threads::start(&shared, writer)
             .map_err(|error| Fault::io("start a thread for", shared.disk.root(), &error))?;
         Ok(Local { shared, threads: Mutex::new(Some(threads)), lock: Mutex::new(Some(lock)) })
@@ -549,7 +554,8 @@ impl Journal for Local {
             self.shared.flush(front)?;
         }
         let _one = self.shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-        snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes)?;
+        let held = || self.shared.janitor.is_held();
+        snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes, &held)?;
         self.shared.note_saved(shard, at);
         Ok(())
     }

@@ -35,6 +35,8 @@ pub(crate) struct Front {
     /// The shards of the cached records in the order of arrival.
     cached: VecDeque<ShardId>,
     cached_bytes: usize,
+    /// The segment and the offset in it up to which what is announced has been written.
+    pub(crate) end: (u64, u64),
     pub(crate) acquired: u64,
     pub(crate) syncs: u64,
     pub(crate) records: u64,

@@ -41,8 +41,18 @@ struct Desk {
     retired: VecDeque<Vec<(u64, u64)>>,
     /// The bytes of the spare segment, if there is one.
     spare: Option<u64>,
+    /// How many holds there are: while there is one, nothing is put away.
+    holds: usize,
+    /// Segments are being put away at this moment.
+    putting_away: bool,
     failed: Option<Fault>,
     stop: bool,
+}
+
+impl Desk {
+    fn may_put_away(&self) -> bool {
+        self.holds == 0 && !self.retired.is_empty()
+    }
 }
 
 impl Janitor {
@@ -95,6 +105,27 @@ impl Janitor {
         }
     }
 
+    /// Puts nothing away until as many calls of [`release`](Janitor::release); waits for what is under way.
+    pub(crate) fn hold(&self) {
+        let mut desk = self.lock();
+        desk.holds += 1;
+        while desk.putting_away {
+            desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends a hold.
+    pub(crate) fn release(&self) {
+        let mut desk = self.lock();
+        desk.holds = desk.holds.checked_sub(1).expect("every hold ends once");
+        self.changed.notify_all();
+    }
+
+    /// Says whether somebody holds the files.
+    pub(crate) fn is_held(&self) -> bool {
+        self.lock().holds > 0
+    }
+
     /// Says whether a segment can be taken without waiting.
     pub(crate) fn is_ready(&self) -> bool {
         let desk = self.lock();
@@ -107,10 +138,10 @@ impl Janitor {
         self.changed.notify_all();
     }
 
-    /// Waits until there is nothing to do.
+    /// Waits until there is nothing to do, or nothing that a hold permits.
     pub(crate) fn settle(&self) {
         let mut desk = self.lock();
-        while !desk.stop && desk.failed.is_none() && (desk.wanted.is_some() || !desk.retired.is_empty()) {
+        while !desk.stop && desk.failed.is_none() && (desk.wanted.is_some() || desk.may_put_away()) {
             desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -151,10 +182,12 @@ impl Janitor {
                     }
                 }
                 self.changed.notify_all();
-            } else if let Some(segments) = desk.retired.front().cloned() {
+            } else if let Some(segments) = desk.retired.front().filter(|_| desk.may_put_away()).cloned() {
+                desk.putting_away = true;
                 drop(desk);
                 let put_away = before_retiring().and_then(|()| self.put_away(&segments));
                 desk = self.lock();
+                desk.putting_away = false;
                 desk.retired.pop_front();
                 if let Err(fault) = put_away {
                     // Nothing is lost: the files stay, and the next start removes them.

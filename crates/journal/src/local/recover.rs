@@ -173,7 +173,7 @@ fn numbers(disk: &dyn Disk, state: &State) -> Result<Vec<u64>, Fault> {
 }
 
 /// Reads one segment: its seal if it has one, all of it otherwise.
-fn load(disk: &dyn Disk, journal: u64, number: u64) -> Result<Content, Fault> {
+pub(crate) fn load(disk: &dyn Disk, journal: u64, number: u64) -> Result<Content, Fault> {
     let name = segment::name(number);
     let path = disk.root().join(&name);
     let failed = |error: std::io::Error| Fault::io("read", &path, &error);
@@ -209,7 +209,7 @@ pub(crate) fn load_sealed(
     Ok(Some(Content { base, tails, index, bytes, end, sealed: true, unused: false, stop: "" }))
 }
 
-fn decode_seal(seal: &Frame) -> Option<(Tails, Index)> {
+pub(crate) fn decode_seal(seal: &Frame) -> Option<(Tails, Index)> {
     if seal.header.kind != Kind::Seal {
         return None;
     }

@@ -47,8 +47,15 @@ pub(crate) fn positions(disk: &dyn Disk, shard: ShardId) -> Result<Vec<Position>
     Ok(positions)
 }
 
-/// Writes a snapshot, durably, and then removes all but the last two.
-pub(crate) fn save(disk: &dyn Disk, journal: u64, shard: ShardId, at: Position, body: &[u8]) -> Result<(), Fault> {
+/// Writes a snapshot, durably, and then removes all but the last two, unless somebody holds the files.
+pub(crate) fn save(
+    disk: &dyn Disk,
+    journal: u64,
+    shard: ShardId,
+    at: Position,
+    body: &[u8],
+    is_held: &dyn Fn() -> bool,
+) -> Result<(), Fault> {
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(&MAGIC);
     header.extend_from_slice(&VERSION.to_le_bytes());
@@ -68,6 +75,9 @@ pub(crate) fn save(disk: &dyn Disk, journal: u64, shard: ShardId, at: Position, 
     disk.rename(&new, &name).map_err(|error| Fault::io("rename", &path, &error))?;
     let directory = disk.root().join(DIRECTORY);
     disk.sync_directory(DIRECTORY).map_err(|error| Fault::io("sync", &directory, &error))?;
+    if is_held() {
+        return Ok(());
+    }
     for old in positions(disk, shard)?.into_iter().skip(KEPT) {
         let name = self::name(shard, old);
         disk.remove(&name).map_err(|error| Fault::io("remove", disk.root().join(&name), &error))?;

@@ -89,7 +89,8 @@ impl State {
         disk.sync_directory("journal").map_err(|error| Fault::io("sync", disk.root().join("journal"), &error))
     }
 
-    fn print(&self) -> String {
+    /// Returns the text of the file.
+    pub(crate) fn print(&self) -> String {
         let clean = self.clean.map_or(String::new(), |(segment, offset)| format!("clean {segment} {offset}\n"));
         let mut gone = String::new();
         for (first, last) in self.gone.iter() {

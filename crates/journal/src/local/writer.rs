@@ -95,7 +95,12 @@ impl Writer {
             }
             evicted.clear();
         }
-        Some((self.active.number, self.active.end))
+        Some(self.end())
+    }
+
+    /// Returns the segment and the offset in it where the log ends.
+    pub(crate) fn end(&self) -> (u64, u64) {
+        (self.active.number, self.active.end)
     }
 
     /// Waits for something to do and takes the queue; `None` when it is time to leave.
@@ -161,6 +166,7 @@ impl Writer {
                 announced.extend(shard.listener.clone().map(|listener| (listener, shard.durable)));
             }
         }
+        front.end = self.end();
         if let Some(flush) = flush {
             front.flush_done = flush;
         }

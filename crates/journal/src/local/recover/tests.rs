@@ -148,7 +148,7 @@ fn after_a_clean_stop_the_last_record_cannot_be_torn() {
 fn a_snapshot_past_the_end_proves_damage() {
     let (disk, offsets) = disk(&[1, 1]);
     let name = segment::name(1);
-    snapshot::save(&disk, JOURNAL, ShardId(5), crate::Position(2), b"state").expect("saves");
+    snapshot::save(&disk, JOURNAL, ShardId(5), crate::Position(2), b"state", &|| false).expect("saves");
     assert!(recover(&disk, &STATE).is_ok());
     let mut content = disk.content(&name).expect("is there");
     content[offsets[1] + 80] ^= 1;
