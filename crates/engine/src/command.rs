@@ -1,6 +1,7 @@
 //! What the engine can be asked, and what it answers.
 
 mod attributes;
+mod import;
 pub(crate) mod moves;
 mod queues;
 pub(crate) mod receipts;
@@ -89,6 +90,13 @@ pub enum Command {
         /// Messages; single sends have one.
         messages: Vec<Submission>,
     },
+    /// Takes messages over from elsewhere, all or none. Answers [`Reply::Imported`].
+    Import {
+        /// The queue.
+        queue: QueueId,
+        /// The messages, first to be served first.
+        messages: Vec<Import>,
+    },
     /// Hands out messages. Answers [`Reply::Received`].
     Receive(Receive),
     /// Deletes messages by the receipts of their last receive. Answers [`Reply::Handled`].
@@ -139,6 +147,33 @@ pub struct Submission {
     pub group: Option<GroupKey>,
     /// Deduplication id; always present on a FIFO queue, never on a standard one.
     pub deduplication: Option<Deduplication>,
+    /// Body, attributes and the rest, opaque to the engine.
+    pub content: Bytes,
+}
+
+/// A message from elsewhere, with what has happened to it there.
+///
+/// Its deduplication id is part of its content only: the five minutes in which the id is remembered are those of the
+/// server that accepted the message.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// Size that counts against the queue's limit, in bytes.
+    pub size: usize,
+    /// Group of the message; needed on a FIFO queue.
+    pub group: Option<GroupKey>,
+    /// Its id; `None` draws a new one.
+    pub id: Option<MessageId>,
+    /// When it was sent; what lies in the future counts as now.
+    pub sent_at: Timestamp,
+    /// How often it was received.
+    pub receive_count: u32,
+    /// When it was received first; meaningless while the count is 0.
+    pub first_received_at: Timestamp,
+    /// Until when it is hidden, by a delay or a receive, for at most 12 hours. A FIFO queue takes its own delay instead,
+    /// counted from when the message was sent.
+    pub hidden_until: Option<Timestamp>,
+    /// The queue that it was moved from as a dead letter.
+    pub source: Option<QueueArn>,
     /// Body, attributes and the rest, opaque to the engine.
     pub content: Bytes,
 }
@@ -211,6 +246,8 @@ pub enum Reply {
     },
     /// For each submission what became of it.
     Sent(Vec<Result<Accepted, Error>>),
+    /// The messages were taken over, or none of them because of this one: its index, and what is wrong with it.
+    Imported(Result<(), (usize, Error)>),
     /// Messages handed out; empty if there was none in time.
     Received(Vec<Delivery>),
     /// For each receipt what became of it.

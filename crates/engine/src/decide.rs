@@ -101,6 +101,7 @@ impl Engine {
             Command::ListSources { queue, after, limit } => self.list_sources(*queue, after.as_deref(), *limit),
             Command::Purge { queue } => self.purge(*queue, now),
             Command::Send { queue, messages } => self.send(*queue, messages, now, entropy, blocks),
+            Command::Import { queue, messages } => self.import(*queue, messages, now, entropy),
             Command::Receive(receive) => self.receive(receive, now),
             Command::Delete { queue, receipts } => self.delete(*queue, receipts, now),
             Command::ChangeVisibility { queue, changes } => self.change_visibility(*queue, changes, now),

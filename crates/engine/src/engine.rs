@@ -295,6 +295,22 @@ impl Engine {
                     },
                 );
             }
+            Event::Imported { queue, key, id, group, due, sent_at, receives, source, .. } => {
+                self.last_key = key.0;
+                let source = source.as_ref().map(|arn| self.shared(arn));
+                let message = Message {
+                    id: *id,
+                    group: *group,
+                    order: key.0,
+                    content: span.at(at.position),
+                    sent_at: *sent_at,
+                    receives: *receives,
+                    source,
+                    id_replaces_deduplication_id: false,
+                    state: due.map_or(State::Ready, |due| State::Delayed { due }),
+                };
+                self.queue_mut(*queue).add(*key, message);
+            }
             Event::Received { queue, keys, until, attempt } => {
                 let queue = self.queue_mut(*queue);
                 for key in keys {
@@ -337,7 +353,8 @@ impl Engine {
             }
             Event::Thawed { queue, page, messages } => {
                 self.loaded.remove(&(*queue, *page));
-                let warm = messages.iter().map(|cold| (cold.key, Message::warm(cold, self.shared(cold)))).collect();
+                let shared = |cold: &ColdMessage| cold.source.as_ref().map(|arn| self.shared(arn));
+                let warm = messages.iter().map(|cold| (cold.key, Message::warm(cold, shared(cold)))).collect();
                 self.queue_mut(*queue).thaw(*page, warm);
             }
             Event::Repaged { queue, page, messages } => {
@@ -397,9 +414,8 @@ impl Engine {
     }
 
     /// Finds the shared copy of the ARN that a message was moved from, or makes one if that queue is gone.
-    pub(crate) fn shared(&self, cold: &ColdMessage) -> Option<Arc<QueueArn>> {
-        let arn = cold.source.as_ref()?;
-        Some(self.find(arn).map_or_else(|| Arc::new(arn.clone()), |queue| Arc::clone(&queue.shared_arn)))
+    pub(crate) fn shared(&self, arn: &QueueArn) -> Arc<QueueArn> {
+        self.find(arn).map_or_else(|| Arc::new(arn.clone()), |queue| Arc::clone(&queue.shared_arn))
     }
 
     fn dead_letter(&mut self, queue: QueueId, target: QueueId, here: MessageKey, there: MessageKey, now: Timestamp) {

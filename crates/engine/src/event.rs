@@ -67,6 +67,27 @@ pub enum Event {
         /// Its content.
         content: Bytes,
     },
+    /// A message was taken over from elsewhere.
+    Imported {
+        /// The queue.
+        queue: QueueId,
+        /// The message's key, one more than the last.
+        key: MessageKey,
+        /// Its id.
+        id: MessageId,
+        /// Its group.
+        group: Option<GroupKey>,
+        /// When it becomes visible, if not at once; as of a message that was sent.
+        due: Option<Timestamp>,
+        /// When it was sent.
+        sent_at: Timestamp,
+        /// How it was received before.
+        receives: Receives,
+        /// Where it was moved from as a dead letter.
+        source: Option<QueueArn>,
+        /// Its content.
+        content: Bytes,
+    },
     /// Messages were handed out.
     Received {
         /// The queue.
@@ -298,6 +319,7 @@ impl Event {
             | Event::TagsChanged { queue, .. }
             | Event::Purged { queue }
             | Event::Sent { queue, .. }
+            | Event::Imported { queue, .. }
             | Event::Received { queue, .. }
             | Event::Repeated { queue, .. }
             | Event::Deleted { queue, .. }

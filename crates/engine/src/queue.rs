@@ -17,6 +17,7 @@ pub mod cold;
 pub mod delays;
 pub mod fairness;
 pub mod lanes;
+pub mod listing;
 pub mod message;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -125,6 +126,16 @@ impl Queue {
     /// Tells whether this is a FIFO queue.
     pub fn is_fifo(&self) -> bool {
         self.attributes.fifo.is_some()
+    }
+
+    /// Returns when the queue was created.
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// Returns when its attributes changed last.
+    pub fn modified(&self) -> Timestamp {
+        self.modified
     }
 
     /// Counts the messages by where they stand.

@@ -262,7 +262,8 @@ fn get_queue(engine: &Engine, input: &mut Get<'_>) -> Result<Queue, Damage> {
         if queue.messages.contains_key(&cold.key) {
             return Err(input.damage("message listed twice"));
         }
-        let message = Message { state, ..Message::warm(&cold, engine.shared(&cold)) };
+        let source = cold.source.as_ref().map(|arn| engine.shared(arn));
+        let message = Message { state, ..Message::warm(&cold, source) };
         queue.restore(cold.key, message);
     }
     for (id, attempt) in input.list(|input| {

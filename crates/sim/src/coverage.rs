@@ -25,7 +25,7 @@ macro_rules! marks {
 }
 
 marks! {
-    Sent, SentDuplicate, SentRefused,
+    Sent, SentDuplicate, SentRefused, Imported, ImportRefused,
     HandedOutStandard, HandedOutFifo, HandedOutAgain, HandedOutDeadLetter, HandedOutWithoutHiding, AttemptRepeated,
     ReceivedNothing, ReceiveParked, ReceiveCancelled, ReceiveOverLimit,
     Deleted, DeletedFromPage, DeleteExpired,
@@ -93,6 +93,7 @@ impl Coverage {
             Event::TagsChanged { .. } => Mark::TagsChanged,
             Event::Purged { .. } => Mark::Purged,
             Event::Sent { .. } => Mark::Sent,
+            Event::Imported { .. } => Mark::Imported,
             Event::Received { .. } | Event::Repeated { .. } => return,
             Event::Deleted { .. } => Mark::Deleted,
             Event::VisibilityChanged { .. } => Mark::VisibilityChanged,
@@ -175,6 +176,7 @@ impl Coverage {
                     }
                 }
             }
+            Reply::Imported(Err(_)) => self.hit(Mark::ImportRefused),
             Reply::Received(deliveries) if deliveries.is_empty() => self.hit(Mark::ReceivedNothing),
             Reply::Handled(outcomes) => {
                 let delete = matches!(command, Command::Delete { .. });

@@ -1,12 +1,12 @@
 //! Random commands: few queues, few groups, few ids, so that everything meets everything.
 
 use bytes::Bytes;
-use stanchion_engine::command::{Command, Deduplication, Receipt, Receive, Submission};
+use stanchion_engine::command::{Command, Deduplication, Import, Receipt, Receive, Submission};
 use stanchion_engine::ids::{DeduplicationHash, GroupKey, MessageKey, QueueId, TaskId};
 use stanchion_types::attributes::{
     AttributeChange, DeduplicationScope, RedriveAllowPolicy, RedrivePermission, RedrivePolicy, ThroughputLimit,
 };
-use stanchion_types::{AccountId, QueueArn, QueueName, Region};
+use stanchion_types::{AccountId, MessageId, QueueArn, QueueName, Region, Timestamp};
 
 use crate::chance::Chance;
 use crate::habits::{Asked, Habits};
@@ -87,6 +87,7 @@ pub fn command<S: Store>(world: &World<S>, names: &Names, habits: &Habits, chanc
             let rate = chance.percent(50).then(|| 1 + chance.below(10) as u32);
             Command::StartMoveTask { source: arn, destination, rate }
         }
+        Asked::Import => import(world, queue, &arn, names, chance),
         Asked::Other => other(world, queue, arn, names, habits, chance),
     }
 }
@@ -195,6 +196,30 @@ fn send(queue: QueueId, fifo: bool, habits: &Habits, chance: &mut Chance) -> Com
         }
     };
     Command::Send { queue, messages: (0..count).map(|_| submission(chance)).collect() }
+}
+
+/// Makes an import of messages of some age. On a FIFO queue they are new: there the delay counts from when they were sent,
+/// and how those stand to each other that were sent out of order is no promise.
+fn import<S: Store>(world: &World<S>, queue: QueueId, arn: &QueueArn, names: &Names, chance: &mut Chance) -> Command {
+    let (now, fifo) = (world.now(), arn.name.is_fifo());
+    let ago = |seconds: u64| Timestamp::from_millis(now.millis().saturating_sub(seconds * 1000));
+    let message = |chance: &mut Chance| {
+        let sent_at = if fifo { now } else { ago(*chance.pick(&[0, 0, 1, 50, 61, 10_000])) };
+        let content = chance.bits().to_le_bytes().to_vec();
+        Import {
+            size: if chance.percent(2) { 2000 } else { content.len() },
+            group: ((fifo && chance.percent(98)) || chance.percent(50)).then(|| GroupKey(chance.below(3))),
+            id: chance.percent(90).then(|| MessageId(chance.wide().to_be_bytes())),
+            sent_at: if chance.percent(5) { now.plus_seconds(100) } else { sent_at },
+            receive_count: *chance.pick(&[0, 0, 1, 2, 5]),
+            first_received_at: ago(*chance.pick(&[0, 1, 50])),
+            hidden_until: chance.percent(40).then(|| now.plus_seconds(*chance.pick(&[0, 1, 2, 900, 100_000]))),
+            source: chance.percent(20).then(|| names.target(arn, chance)),
+            content: Bytes::from(content),
+        }
+    };
+    let count = 1 + chance.below(12);
+    Command::Import { queue, messages: (0..count).map(|_| message(chance)).collect() }
 }
 
 fn receive(queue: QueueId, fifo: bool, habits: &Habits, chance: &mut Chance) -> Command {

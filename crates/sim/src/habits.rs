@@ -23,7 +23,7 @@ const STEPS: [(Step, u64); 9] = [
 ];
 
 /// Commands, and their usual weight. What has no place here stands in for any other.
-const COMMANDS: [(Asked, u64); 11] = [
+const COMMANDS: [(Asked, u64); 12] = [
     (Asked::Send, 330),
     (Asked::Receive, 320),
     (Asked::Delete, 130),
@@ -34,7 +34,8 @@ const COMMANDS: [(Asked, u64); 11] = [
     (Asked::DeleteQueue, 4),
     (Asked::Create, 4),
     (Asked::StartTask, 28),
-    (Asked::Other, 25),
+    (Asked::Import, 8),
+    (Asked::Other, 17),
 ];
 
 /// What happens in a step.
@@ -74,6 +75,7 @@ pub enum Asked {
     DeleteQueue,
     Create,
     StartTask,
+    Import,
     Other,
 }
 

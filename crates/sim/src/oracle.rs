@@ -652,6 +652,7 @@ impl Oracle {
 fn alike(one: &Reply, two: &Reply) -> bool {
     match (one, two) {
         (Reply::Refused(one), Reply::Refused(two)) => one.code == two.code,
+        (Reply::Imported(Err((at, one))), Reply::Imported(Err((index, two)))) => at == index && one.code == two.code,
         (Reply::Sent(one), Reply::Sent(two)) => {
             one.len() == two.len()
                 && one.iter().zip(two).all(|pair| match pair {

@@ -8,6 +8,7 @@
 mod attributes;
 mod explain;
 mod handout;
+mod import;
 mod moves;
 
 use std::collections::BTreeMap;

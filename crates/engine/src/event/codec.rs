@@ -178,6 +178,20 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
             out.u8(22);
             out.u64(chunk.0);
         }
+        Event::Imported { queue, key, id, group, due, sent_at, receives, source, content } => {
+            out.u8(23);
+            out.u64(queue.0);
+            out.u64(key.0);
+            out.id(id);
+            out.option(group.as_ref(), |out, group| out.fixed64(group.0));
+            out.option(due.as_ref(), |out, due| out.time(*due));
+            out.time(*sent_at);
+            put_receives(receives, out);
+            out.option(source.as_ref(), |out, arn| out.arn(arn));
+            out.u64(content.len() as u64);
+            span = Span { offset: out.len() as u32, length: content.len() as u32 };
+            out.extend_from_slice(content);
+        }
     }
     span
 }
@@ -215,10 +229,8 @@ fn decode_event(input: &mut Get<'_>, payload: &Bytes) -> Result<(Event, Span), D
             let group = input.option(|input| Ok(GroupKey(input.fixed64()?)))?;
             let deduplication = input.option(get_deduplication)?;
             let due = input.option(Get::time)?;
-            let length = input.length()?;
-            span = Span { offset: input.offset() as u32, length: length as u32 };
-            let content = payload.slice(input.offset()..input.offset() + length);
-            input.skip(length)?;
+            let (content, at) = get_content(input, payload)?;
+            span = at;
             Event::Sent { queue, key, id, group, deduplication, due, content }
         }
         7 => Event::Received {
@@ -284,9 +296,26 @@ fn decode_event(input: &mut Get<'_>, payload: &Bytes) -> Result<(Event, Span), D
             Event::Filed { chunk, originals }
         }
         22 => Event::Forgotten { chunk: ChunkId(input.u64("chunk")?) },
+        23 => {
+            let (queue, key, id) = (queue(input)?, MessageKey(input.u64("key")?), input.id()?);
+            let group = input.option(|input| Ok(GroupKey(input.fixed64()?)))?;
+            let (due, sent_at) = (input.option(Get::time)?, input.time()?);
+            let (receives, source) = (get_receives(input)?, input.option(Get::arn)?);
+            let (content, at) = get_content(input, payload)?;
+            span = at;
+            Event::Imported { queue, key, id, group, due, sent_at, receives, source, content }
+        }
         _ => return Err(input.damage("kind of event")),
     };
     Ok((event, span))
+}
+
+fn get_content(input: &mut Get<'_>, payload: &Bytes) -> Result<(Bytes, Span), Damage> {
+    let length = input.length()?;
+    let span = Span { offset: input.offset() as u32, length: length as u32 };
+    let content = payload.slice(input.offset()..input.offset() + length);
+    input.skip(length)?;
+    Ok((content, span))
 }
 
 /// Reads the list of a page.
@@ -323,11 +352,7 @@ pub(crate) fn put_cold(out: &mut Vec<u8>, message: &ColdMessage) {
     put_address(out, message.content);
     out.time(message.sent_at);
     out.option(message.due.as_ref(), |out, due| out.time(*due));
-    out.u64(u64::from(message.receives.count));
-    if message.receives.count > 0 {
-        out.time(message.receives.first_at);
-        out.time(message.receives.last_at);
-    }
+    put_receives(&message.receives, out);
     out.option(message.source.as_ref(), |out, arn| out.arn(arn));
     out.bool(message.id_replaces_deduplication_id);
 }
@@ -337,13 +362,25 @@ pub(crate) fn get_cold(input: &mut Get<'_>) -> Result<ColdMessage, Damage> {
     let (key, order, id) = (MessageKey(input.u64("key")?), input.u64("order")?, input.id()?);
     let group = input.option(|input| Ok(GroupKey(input.fixed64()?)))?;
     let (content, sent_at, due) = (get_address(input)?, input.time()?, input.option(Get::time)?);
-    let receives = match input.u32("receive count")? {
-        0 => Receives::default(),
-        count => Receives { count, first_at: input.time()?, last_at: input.time()? },
-    };
+    let receives = get_receives(input)?;
     let source = input.option(Get::arn)?;
     let id_replaces_deduplication_id = input.bool()?;
     Ok(ColdMessage { key, order, id, group, content, sent_at, due, receives, source, id_replaces_deduplication_id })
+}
+
+fn put_receives(receives: &Receives, out: &mut Vec<u8>) {
+    out.u64(u64::from(receives.count));
+    if receives.count > 0 {
+        out.time(receives.first_at);
+        out.time(receives.last_at);
+    }
+}
+
+fn get_receives(input: &mut Get<'_>) -> Result<Receives, Damage> {
+    Ok(match input.u32("receive count")? {
+        0 => Receives::default(),
+        count => Receives { count, first_at: input.time()?, last_at: input.time()? },
+    })
 }
 
 /// Appends an address.

@@ -349,7 +349,8 @@ fn scan(
     segment::check_page(&page[..read], journal, number, length).map_err(|reason| Fault::corrupt(path, 0, reason))?;
     if until.is_none()
         && let Some(at) = segment::sealed_at(&page, journal, number)
-        && let Step::Frame(seal) = Frames::new(Arc::clone(file), journal, number, at).map_err(failed)?.step().map_err(failed)?
+        && let Step::Frame(seal) =
+            Frames::new(Arc::clone(file), journal, number, at).map_err(failed)?.step().map_err(failed)?
         && let Some((tails, index)) = recover::decode_seal(&seal)
     {
         return Ok(Scanned { tails, index, used: seal.end(), seal: Some(seal.checksum) });
@@ -395,10 +396,8 @@ fn walk(
 }
 
 fn load_state(disk: &dyn Disk) -> Result<State, Fault> {
-    let missing = || Fault::Missing {
-        file: disk.root().join(super::state::NAME),
-        reason: "every journal has one".to_owned(),
-    };
+    let missing =
+        || Fault::Missing { file: disk.root().join(super::state::NAME), reason: "every journal has one".to_owned() };
     State::load(disk)?.ok_or_else(missing)
 }
 

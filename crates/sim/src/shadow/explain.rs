@@ -40,6 +40,7 @@ impl Shadow {
         match command {
             Command::CreateQueue { arn, attributes, tags } => self.create(arn, attributes, tags, events, now),
             Command::Send { queue, messages } => self.send(*queue, messages, events, now),
+            Command::Import { queue, messages } => self.import(*queue, messages, events, now),
             Command::Delete { queue, receipts } => self.delete(*queue, receipts, events, layout, now),
             Command::ChangeVisibility { queue, changes } => self.change(*queue, changes, events, layout, now),
             Command::Receive(_) => unreachable!("receives are explained by what was handed out"),

@@ -70,6 +70,15 @@ fn cold() -> impl Strategy<Value = ColdMessage> {
         )
 }
 
+fn imported() -> impl Strategy<Value = Event> {
+    (cold(), queue_id(), proptest::option::of(time()), vec(any::<u8>(), 0..40)).prop_map(
+        |(cold, queue, due, content)| {
+            let ColdMessage { key, id, group, sent_at, receives, source, .. } = cold;
+            Event::Imported { queue, key, id, group, due, sent_at, receives, source, content: content.into() }
+        },
+    )
+}
+
 fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
     vec((".{0,8}", ".{0,8}"), 0..4)
 }
@@ -127,6 +136,7 @@ fn event() -> impl Strategy<Value = Event> {
             let content = content.into();
             Event::Sent { queue, key, id, group, deduplication, due, content }
         }),
+        imported(),
         (queue_id(), keys(), time(), proptest::option::of(hash()))
             .prop_map(|(queue, keys, until, attempt)| Event::Received { queue, keys, until, attempt }),
         (queue_id(), hash(), time()).prop_map(|(queue, attempt, until)| Event::Repeated { queue, attempt, until }),
@@ -175,7 +185,7 @@ proptest! {
         for (event, span) in &read {
             let content = &payload[span.offset as usize..(span.offset + span.length) as usize];
             match event {
-                Event::Sent { content: sent, .. } => prop_assert_eq!(content, &sent[..]),
+                Event::Sent { content: sent, .. } | Event::Imported { content: sent, .. } => prop_assert_eq!(content, &sent[..]),
                 Event::Chilled { messages, .. } | Event::Repaged { messages, .. } => {
                     prop_assert_eq!(&decode_page(content).unwrap(), messages);
                 }

@@ -1,0 +1,72 @@
+//! Messages that are taken over from elsewhere.
+
+use stanchion_engine::command::{Import, Reply};
+use stanchion_engine::event::Event;
+use stanchion_engine::ids::QueueId;
+use stanchion_types::{Code, Error, Timestamp, limits};
+
+use super::{Explanation, Message, Shadow, State};
+
+impl Shadow {
+    /// Compares an import with the events that follow a point of a turn.
+    pub(crate) fn import(&mut self, id: QueueId, imports: &[Import], events: &[Event], now: Timestamp) -> Explanation {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return Explanation::Answer(vec![Reply::Refused(Error::new(Code::QueueDoesNotExist, ""))]);
+        };
+        let refused = imports.iter().position(|import| {
+            import.size > queue.attributes.message_bytes_max as usize || (queue.is_fifo() && import.group.is_none())
+        });
+        if let Some(index) = refused {
+            // Which of the two it is, is for the engine to say.
+            let codes = [Code::InvalidParameterValue, Code::MissingParameter];
+            let refusals = codes.map(|code| Reply::Imported(Err((index, Error::new(code, "")))));
+            return Explanation::Answer(refusals.into());
+        }
+        let mut messages: Vec<Message> = Vec::new();
+        for (import, event) in imports.iter().zip(events) {
+            let Event::Imported { queue: to, key, id: message, group, content, receives, .. } = event else {
+                return Explanation::Mismatch;
+            };
+            let last_key = messages.last().map_or(self.last_key, |message| message.key);
+            if *to != id || key.0 <= last_key || (group, content) != (&import.group, &import.content) {
+                return Explanation::Mismatch;
+            }
+            if import.id.is_some_and(|id| id != *message) || receives.count != import.receive_count {
+                return Explanation::Mismatch;
+            }
+            let sent_at = import.sent_at.min(now);
+            let hidden = import.hidden_until.map(|until| until.min(now.plus_seconds(limits::VISIBILITY_SECONDS_MAX)));
+            let received_at = match import.receive_count {
+                0 => Timestamp::ZERO,
+                _ => import.first_received_at.clamp(sent_at, now),
+            };
+            let is_delayed = |message: &Message| matches!(message.state, State::Delayed(_));
+            let behind_delayed = queue.messages.iter().chain(&messages).any(is_delayed);
+            let state = match hidden {
+                _ if queue.is_fifo() && (behind_delayed || queue.attributes.delay_seconds > 0) => State::Delayed(None),
+                Some(until) if !queue.is_fifo() && until > now => State::Delayed(Some(until)),
+                _ => State::Visible,
+            };
+            messages.push(Message {
+                key: key.0,
+                id: *message,
+                group: *group,
+                content: content.clone(),
+                sent_at,
+                receives: import.receive_count,
+                first_received_at: received_at,
+                last_received_at: received_at,
+                source: import.source.clone(),
+                renamed: false,
+                state,
+            });
+        }
+        if messages.len() < imports.len() {
+            return Explanation::Mismatch;
+        }
+        self.last_key = messages.last().map_or(self.last_key, |message| message.key);
+        queue.messages.append(&mut messages);
+        self.advance(now);
+        Explanation::Happened(imports.len(), Reply::Imported(Ok(())))
+    }
+}
