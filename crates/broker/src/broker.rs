@@ -133,6 +133,14 @@ impl Broker {
         }
     }
 
+    /// Takes a snapshot of every shard now, so that what is copied from here on needs little replay. One that cannot be
+    /// saved is only logged: the journal holds all that it would.
+    pub async fn save_snapshots(&self) {
+        for driver in &self.drivers {
+            snapshots::take(driver).await;
+        }
+    }
+
     /// Tells whether the broker serves: false once the journal has failed.
     pub fn is_serving(&self) -> bool {
         self.failed.borrow().is_none()

@@ -2,6 +2,7 @@
 
 mod batch;
 mod delete;
+mod import;
 mod queues;
 mod receipts;
 mod receive;
@@ -123,6 +124,7 @@ fn unexpected(reply: &Reply) -> Error {
         Reply::Description(_) => "Description",
         Reply::Queues { .. } => "Queues",
         Reply::Sent(_) => "Sent",
+        Reply::Imported(_) => "Imported",
         Reply::Received(_) => "Received",
         Reply::Handled(_) => "Handled",
         Reply::TaskStarted(_) => "TaskStarted",

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use stanchion_journal::inspect::{Archive, Entry};
+use stanchion_journal::local::Image;
 use stanchion_journal::{Fault, Journal, Position, Record, ShardId};
 use stanchion_shard::{Damage, Shard};
 use stanchion_types::Timestamp;
@@ -116,6 +117,20 @@ pub fn restore_archive(
             }
         })
     })?;
+    Ok(restored)
+}
+
+/// Brings a shard back from an image of its journal, as [`restore`] does from the journal.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_image(image: &Image, id: ShardId, options: stanchion_shard::Options) -> Result<Restored, OpenError> {
+    let (shard, snapshot) = match image.snapshot(id)? {
+        Some((position, bytes)) => (Shard::restore(options, &bytes)?, position),
+        None => (Shard::new(options), Position::START),
+    };
+    let mut restored = Restored::begin(shard, snapshot);
+    image.replay(id, snapshot.next(), &mut |record| restored.replay(id, record))?;
     Ok(restored)
 }
 
