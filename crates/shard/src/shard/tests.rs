@@ -8,6 +8,7 @@
 mod look_ups;
 mod script;
 mod stories_fifo;
+mod stories_import;
 mod stories_memory;
 mod stories_moves;
 mod stories_originals;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::Bytes;
-use stanchion_engine::command::{Command, Deduplication, Delivery, Receipt, ReceiptFault, Receive, Reply, Submission};
+use stanchion_engine::command::{
+    Command, Deduplication, Delivery, Import, Receipt, ReceiptFault, Receive, Reply, Submission,
+};
 use stanchion_engine::ids::{DeduplicationHash, Entropy, GroupKey, QueueId, TaskId};
 use stanchion_types::attributes::{
     AttributeChange, DeduplicationScope, RedriveAllowPolicy, RedrivePermission, RedrivePolicy, ThroughputLimit,
@@ -165,7 +167,8 @@ impl World {
 
     fn describe(&mut self, reply: Reply) -> String {
         match reply {
-            Reply::Done | Reply::Queue(_) => "ok".to_owned(),
+            Reply::Done | Reply::Queue(_) | Reply::Imported(Ok(())) => "ok".to_owned(),
+            Reply::Imported(Err((index, error))) => format!("{index}: {:?}", error.code),
             Reply::Refused(error) => format!("{:?}", error.code),
             Reply::Sent(outcomes) => join(outcomes.into_iter().map(|outcome| match outcome {
                 Ok(accepted) if accepted.duplicate => "duplicate".to_owned(),
@@ -257,6 +260,21 @@ impl World {
                 let fifo = name.ends_with(".fifo");
                 let submit = |body: &&str| submission(body, fifo, option("group"), option("dedup"), number("delay"));
                 Command::Send { queue: queue()?, messages: plain[1..].iter().map(submit).collect() }
+            }
+            "import" => {
+                let ago = number("ago").unwrap_or(0);
+                let import = |body: &&str| Import {
+                    size: body.len(),
+                    group: body.split_once('.').map(|(group, _)| GroupKey(digest(group) as u64)),
+                    id: None,
+                    sent_at: Timestamp::from_millis(self.now.millis() - u64::from(ago) * 1000),
+                    receive_count: number("received").unwrap_or(0),
+                    first_received_at: self.now,
+                    hidden_until: number("hidden").map(|seconds| self.now.plus_seconds(seconds)),
+                    source: option("source").map(arn),
+                    content: Bytes::copy_from_slice(body.as_bytes()),
+                };
+                Command::Import { queue: queue()?, messages: plain[1..].iter().map(import).collect() }
             }
             "receive" => Command::Receive(Receive {
                 queue: queue()?,
