@@ -469,5 +469,6 @@ fn name_of(command: &Command) -> &'static str {
         Command::StartMoveTask { .. } => "StartMoveTask",
         Command::CancelMoveTask { .. } => "CancelMoveTask",
         Command::ListMoveTasks { .. } => "ListMoveTasks",
+        Command::Import { .. } => "Import",
     }
 }

@@ -10,7 +10,7 @@ use super::{Explanation, Message, Shadow, State};
 impl Shadow {
     /// Compares an import with the events that follow a point of a turn.
     pub(crate) fn import(&mut self, id: QueueId, imports: &[Import], events: &[Event], now: Timestamp) -> Explanation {
-        let Some(queue) = self.queues.get_mut(&id) else {
+        let Some(queue) = self.queues.get(&id) else {
             return Explanation::Answer(vec![Reply::Refused(Error::new(Code::QueueDoesNotExist, ""))]);
         };
         let refused = imports.iter().position(|import| {
@@ -65,7 +65,7 @@ impl Shadow {
             return Explanation::Mismatch;
         }
         self.last_key = messages.last().map_or(self.last_key, |message| message.key);
-        queue.messages.append(&mut messages);
+        self.queue_mut(id).expect("the queue was just looked at").messages.append(&mut messages);
         self.advance(now);
         Explanation::Happened(imports.len(), Reply::Imported(Ok(())))
     }
