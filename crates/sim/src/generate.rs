@@ -204,13 +204,15 @@ fn import<S: Store>(world: &World<S>, queue: QueueId, arn: &QueueArn, names: &Na
     let (now, fifo) = (world.now(), arn.name.is_fifo());
     let ago = |seconds: u64| Timestamp::from_millis(now.millis().saturating_sub(seconds * 1000));
     let message = |chance: &mut Chance| {
-        let sent_at = if fifo { now } else { ago(*chance.pick(&[0, 0, 1, 50, 61, 10_000])) };
+        // What is sent in the future counts as sent now.
+        let sent_at = ago(*chance.pick(&[0, 0, 1, 50, 61, 10_000]));
+        let sent_at = if fifo || chance.percent(5) { Timestamp::NEVER } else { sent_at };
         let content = chance.bits().to_le_bytes().to_vec();
         Import {
             size: if chance.percent(2) { 2000 } else { content.len() },
             group: ((fifo && chance.percent(98)) || chance.percent(50)).then(|| GroupKey(chance.below(3))),
             id: chance.percent(90).then(|| MessageId(chance.wide().to_be_bytes())),
-            sent_at: if chance.percent(5) { now.plus_seconds(100) } else { sent_at },
+            sent_at,
             receive_count: *chance.pick(&[0, 0, 1, 2, 5]),
             first_received_at: ago(*chance.pick(&[0, 1, 50])),
             hidden_until: chance.percent(40).then(|| now.plus_seconds(*chance.pick(&[0, 1, 2, 900, 100_000]))),

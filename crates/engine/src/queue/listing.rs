@@ -5,7 +5,6 @@ use stanchion_types::Timestamp;
 use super::Queue;
 use super::message::State;
 use crate::event::ColdMessage;
-use crate::ids::ContentAddress;
 
 /// Where a message stands, as a client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,27 +24,17 @@ pub enum Standing {
 }
 
 impl Queue {
-    /// Lists the messages in memory, in their order.
-    pub fn in_memory(&self) -> Vec<(ColdMessage, Standing)> {
-        let mut messages: Vec<_> = self
-            .messages
-            .iter()
-            .map(|(&key, message)| {
-                let standing = match message.state {
-                    State::Ready | State::Waiting => Standing::Visible,
-                    State::Delayed { .. } if self.is_fifo() => Standing::Delayed { until: self.fifo_due(key) },
-                    State::Delayed { due } => Standing::Delayed { until: due },
-                    State::InFlight { until } => Standing::InFlight { until },
-                };
-                (message.chill(key), standing)
-            })
-            .collect();
+    /// Lists the messages in memory as a page would, in their order, each with where it stands.
+    pub fn listed_in_memory(&self) -> Vec<(ColdMessage, Standing)> {
+        let standing = |key, state| match state {
+            State::Ready | State::Waiting => Standing::Visible,
+            State::Delayed { .. } if self.is_fifo() => Standing::Delayed { until: self.fifo_due(key) },
+            State::Delayed { due } => Standing::Delayed { until: due },
+            State::InFlight { until } => Standing::InFlight { until },
+        };
+        let mut messages: Vec<_> =
+            self.messages.iter().map(|(&key, message)| (message.chill(key), standing(key, message.state))).collect();
         messages.sort_unstable_by_key(|(message, _)| message.order);
         messages
-    }
-
-    /// Lists where the pages of visible messages are, the first to be served first.
-    pub fn page_lists(&self) -> Vec<ContentAddress> {
-        self.cold.pages().map(|(_, page)| page.list).collect()
     }
 }
