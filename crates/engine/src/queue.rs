@@ -182,6 +182,12 @@ impl Queue {
         State::Delayed { due: if is_held { Timestamp::NEVER } else { overdue } }
     }
 
+    /// Returns when the newest delayed message of a FIFO queue was sent; `None` if there is none.
+    pub(crate) fn newest_delayed(&self, now: Timestamp) -> Option<Timestamp> {
+        let warm = self.delays.line().next_back().map(|key| self.message(key).sent_at);
+        warm.max(self.newest_delayed_on_pages(now))
+    }
+
     /// Returns when the newest delayed message on a page was sent, unless that is so long ago that only what has
     /// expired is left there.
     fn newest_delayed_on_pages(&self, now: Timestamp) -> Option<Timestamp> {

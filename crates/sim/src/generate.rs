@@ -198,15 +198,14 @@ fn send(queue: QueueId, fifo: bool, habits: &Habits, chance: &mut Chance) -> Com
     Command::Send { queue, messages: (0..count).map(|_| submission(chance)).collect() }
 }
 
-/// Makes an import of messages of some age. On a FIFO queue they are new: there the delay counts from when they were sent,
-/// and how those stand to each other that were sent out of order is no promise.
+/// Makes an import of messages of some age.
 fn import<S: Store>(world: &World<S>, queue: QueueId, arn: &QueueArn, names: &Names, chance: &mut Chance) -> Command {
     let (now, fifo) = (world.now(), arn.name.is_fifo());
     let ago = |seconds: u64| Timestamp::from_millis(now.millis().saturating_sub(seconds * 1000));
     let message = |chance: &mut Chance| {
         // What is sent in the future counts as sent now.
         let sent_at = ago(*chance.pick(&[0, 0, 1, 50, 61, 10_000]));
-        let sent_at = if fifo || chance.percent(5) { Timestamp::NEVER } else { sent_at };
+        let sent_at = if chance.percent(5) { Timestamp::NEVER } else { sent_at };
         let content = chance.bits().to_le_bytes().to_vec();
         Import {
             size: if chance.percent(2) { 2000 } else { content.len() },

@@ -10,7 +10,6 @@ use crate::engine::Engine;
 use crate::event::{Event, Receives};
 use crate::ids::{Entropy, MessageKey, QueueId};
 use crate::queue::Queue;
-use crate::queue::message::State;
 
 impl Engine {
     /// Takes all messages over, or none: the first that the queue cannot take is named in the reply.
@@ -23,17 +22,21 @@ impl Engine {
     ) -> Result<Decision, Error> {
         let queue = self.existing(id)?;
         let mut events = Vec::with_capacity(messages.len());
-        // On a FIFO queue nobody overtakes a message before it that is still delayed.
-        let mut delayed = queue.state_on_arrival() != State::Ready;
+        // On a FIFO queue nobody overtakes a message that is still delayed: who comes behind one counts as sent no
+        // earlier, as the delay is the same for all.
+        let mut delayed = queue.newest_delayed(now);
         for (index, message) in messages.iter().enumerate() {
             if let Err(error) = admit(queue, message) {
                 return Ok(Decision::answer(Reply::Imported(Err((index, error)))));
             }
             // What a clock that was ahead has written would be kept too long.
-            let sent_at = message.sent_at.min(now);
+            let mut sent_at = message.sent_at.min(now);
             let due = if queue.is_fifo() {
-                delayed |= sent_at.plus_seconds(queue.attributes.delay_seconds) > now;
-                delayed.then_some(Timestamp::NEVER)
+                if delayed.is_some() || sent_at.plus_seconds(queue.attributes.delay_seconds) > now {
+                    sent_at = sent_at.max(delayed.unwrap_or_default());
+                    delayed = Some(sent_at);
+                }
+                delayed.map(|_| Timestamp::NEVER)
             } else {
                 let latest = now.plus_seconds(VISIBILITY_SECONDS_MAX);
                 message.hidden_until.map(|until| until.min(latest)).filter(|until| *until > now)

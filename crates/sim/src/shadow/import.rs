@@ -24,7 +24,7 @@ impl Shadow {
         }
         let mut messages: Vec<Message> = Vec::new();
         for (import, event) in imports.iter().zip(events) {
-            let Event::Imported { queue: to, key, id: message, group, content, receives, .. } = event else {
+            let Event::Imported { queue: to, key, id: message, group, content, receives, sent_at, .. } = event else {
                 return Explanation::Mismatch;
             };
             let last_key = messages.last().map_or(self.last_key, |message| message.key);
@@ -34,25 +34,38 @@ impl Shadow {
             if import.id.is_some_and(|id| id != *message) || receives.count != import.receive_count {
                 return Explanation::Mismatch;
             }
-            let sent_at = import.sent_at.min(now);
+            let mut said = import.sent_at.min(now);
+            let delayed =
+                queue.messages.iter().chain(&messages).filter(|other| matches!(other.state, State::Delayed(_)));
+            let newest = delayed.map(|other| other.sent_at).max();
             let hidden = import.hidden_until.map(|until| until.min(now.plus_seconds(limits::VISIBILITY_SECONDS_MAX)));
-            let received_at = match import.receive_count {
-                0 => Timestamp::ZERO,
-                _ => import.first_received_at.clamp(sent_at, now),
-            };
-            let is_delayed = |message: &Message| matches!(message.state, State::Delayed(_));
-            let behind_delayed = queue.messages.iter().chain(&messages).any(is_delayed);
+            let late = said.plus_seconds(queue.attributes.delay_seconds) > now;
             let state = match hidden {
-                _ if queue.is_fifo() && (behind_delayed || queue.attributes.delay_seconds > 0) => State::Delayed(None),
+                _ if queue.is_fifo() && (newest.is_some() || late) => {
+                    said = said.max(newest.unwrap_or_default());
+                    State::Delayed(None)
+                }
                 Some(until) if !queue.is_fifo() && until > now => State::Delayed(Some(until)),
                 _ => State::Visible,
             };
+            // On a FIFO queue it may stand behind messages whose delay is over and whose page has not been read yet.
+            let may_differ = queue.is_fifo() && (said..=now).contains(sent_at);
+            if *sent_at != said && !may_differ {
+                return Explanation::Mismatch;
+            }
+            let received_at = match import.receive_count {
+                0 => Timestamp::ZERO,
+                _ => receives.first_at,
+            };
+            if received_at != Timestamp::ZERO && received_at != import.first_received_at.clamp(*sent_at, now) {
+                return Explanation::Mismatch;
+            }
             messages.push(Message {
                 key: key.0,
                 id: *message,
                 group: *group,
                 content: content.clone(),
-                sent_at,
+                sent_at: *sent_at,
                 receives: import.receive_count,
                 first_received_at: received_at,
                 last_received_at: received_at,
