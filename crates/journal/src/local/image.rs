@@ -93,7 +93,11 @@ impl Image {
         }
         let state = load_state(&*disk)?;
         let mut end = (state.first, FRAMES);
-        for number in inspect::numbers(&*disk)?.into_iter().rev().filter(|&number| number >= state.first) {
+        for number in inspect::numbers(&*disk)?
+            .into_iter()
+            .rev()
+            .filter(|&number| number >= state.first && !state.gone.contains(number))
+        {
             let content = recover::load(&*disk, state.journal, number)?;
             if !content.unused {
                 end = (number, content.end);
@@ -108,7 +112,8 @@ impl Image {
         let catalogue = Catalogue::new(Arc::clone(&disk));
         let (mut parts, mut tails) = (Vec::new(), Tails::new());
         let numbers = inspect::numbers(&*disk)?;
-        for number in numbers.into_iter().filter(|number| (state.first..=end.0).contains(number)) {
+        let needed = |number: &u64| (state.first..=end.0).contains(number) && !state.gone.contains(*number);
+        for number in numbers.into_iter().filter(needed) {
             let (file, path) = open(&*disk, number)?;
             let length = file.length().map_err(|error| Fault::io("measure", &path, &error))?;
             let until = if number == end.0 { Some(end.1) } else { None };
