@@ -23,14 +23,16 @@ mod entropy;
 mod failure;
 mod handles;
 mod policy;
+mod repair;
 mod restore;
 mod secret;
 mod snapshots;
 
-pub use audit::{Audit, Part, Unreadable, audit};
+pub use audit::{Audit, Found, Part, Unreadable, audit};
 pub use broker::{Broker, Options};
 pub use caller::Caller;
 pub use carried::Carried;
 pub use failure::Failure;
+pub use repair::{Loss, Saved, repair};
 pub use restore::{OpenError, Restored, restore, restore_archive, restore_image};
 pub use secret::Secret;

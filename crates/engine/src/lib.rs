@@ -14,6 +14,7 @@ pub mod event;
 pub mod ids;
 mod originals;
 pub mod queue;
+pub mod salvage;
 mod snapshot;
 mod survey;
 mod tasks;

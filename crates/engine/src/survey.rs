@@ -1,7 +1,8 @@
 //! What a state refers to in the journal, for whoever checks that it is there.
 
+use crate::engine::Engine;
 use crate::event::ColdMessage;
-use crate::ids::{GroupKey, MessageKey, PageId};
+use crate::ids::{ContentAddress, GroupKey, MessageKey, PageId};
 use crate::queue::Queue;
 use crate::queue::cold::Page;
 use crate::queue::message::Message;
@@ -22,6 +23,13 @@ impl Queue {
     /// Lists the pages, first to be served first.
     pub fn pages(&self) -> impl Iterator<Item = (PageId, &Page)> {
         self.cold.pages()
+    }
+}
+
+impl Engine {
+    /// Lists where deduplication ids are filed that are not in memory.
+    pub fn filed_originals(&self) -> impl Iterator<Item = ContentAddress> {
+        self.originals.chunks().1.map(|chunk| chunk.content)
     }
 }
 

@@ -487,7 +487,7 @@ fn info(frame: &Frame) -> FrameInfo {
 pub fn is_trimmed(directory: impl AsRef<Path>, file: &Path) -> bool {
     let number = file.file_name().and_then(|name| name.to_str()).and_then(segment::number);
     let state = state(&Directory::new(directory.as_ref()));
-    number.is_some_and(|number| state.is_ok_and(|state| number < state.first))
+    number.is_some_and(|number| state.is_ok_and(|state| state.is_forgotten(number)))
 }
 
 fn state(disk: &dyn Disk) -> Result<State, Fault> {

@@ -220,10 +220,7 @@ impl Local {
         for name in ["", "journal", "snapshots"] {
             disk.make_directory(name).map_err(|error| failed("create", name, error))?;
         }
-        let lock = disk.lock("lock").map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => Fault::Locked { file: disk.root().join("lock") },
-            _ => failed("lock", "lock", error),
-        })?;
+        let lock = lock_on(&*disk)?;
         let (mut state, recovered) = match State::load(&*disk)? {
             Some(state) => {
                 let recovered = recover::recover(&*disk, &state)?;
@@ -281,6 +278,21 @@ impl Local {
     pub fn settle(&self) {
         self.shared.janitor.settle();
     }
+}
+
+/// Takes a data directory for oneself, as an open journal does, until what is returned is dropped.
+///
+/// # Errors
+/// [`Fault::Locked`] if somebody has it; [`Fault::Io`].
+pub fn lock(directory: impl AsRef<Path>) -> Result<Box<dyn Any + Send + Sync>, Fault> {
+    lock_on(&Directory::new(directory.as_ref()))
+}
+
+fn lock_on(disk: &dyn Disk) -> Result<Box<dyn Any + Send + Sync>, Fault> {
+    disk.lock("lock").map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Fault::Locked { file: disk.root().join("lock") },
+        _ => Fault::io("lock", disk.root().join("lock"), &error),
+    })
 }
 
 /// Begins a journal in a directory without one.

@@ -30,8 +30,8 @@ pub(crate) enum Command {
     /// Prints the settings in effect, each with where it comes from, and checks the data directory.
     ///
     /// Every byte of the journal is read, the queues are brought back as a start would, and every message that they
-    /// hold is read as a consumer would. Nothing is changed, and a server may be running on the directory. Exit code 1
-    /// means that something is wrong with the directory, 2 that a setting is wrong.
+    /// hold is read as a consumer would. Without --repair nothing is changed, and a server may be running on the
+    /// directory. Exit code 1 means that something is wrong with the directory, 2 that a setting is wrong.
     Check(CheckArguments),
 
     /// Shows what a data directory holds: segments, snapshots and queues.
@@ -50,8 +50,14 @@ pub(crate) enum Command {
 #[derive(clap::Args, Debug)]
 pub(crate) struct CheckArguments {
     /// Prints one JSON object instead of words, with up to 10,000 findings.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "repair")]
     pub(crate) json: bool,
+    /// Saves what can be saved of a damaged directory and lists what is lost.
+    ///
+    /// No server may be using the directory. Everything that can be read is copied, so there must be room for it; what was
+    /// there before is kept beside it as journal.damaged-1 and so on. Whatever was in flight becomes visible again.
+    #[arg(long)]
+    pub(crate) repair: bool,
     #[command(flatten)]
     pub(crate) flags: Flags,
 }

@@ -10,10 +10,18 @@ use stanchion_journal::{Fault, Journal, Local, local};
 
 use crate::settings::{Durability, Settings};
 
+/// Where a repair keeps what it has saved, complete, while it puts it in place of what was damaged. Until that is done the
+/// data directory holds a part of each.
+pub(crate) const REPAIRED: &str = "repaired";
+
 /// Makes the data directory unless it exists, readable by its owner only, and returns its full path.
 pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, String> {
     let named = |error: io::Error| format!("setting data_dir: cannot use {}: {error}", directory.display());
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(named)?;
+    if directory.join(REPAIRED).exists() {
+        let text = "was interrupted: run `stanchion check --repair` again to finish it";
+        return Err(format!("data directory {}: a repair {text}", directory.display()));
+    }
     directory.canonicalize().map_err(named)
 }
 

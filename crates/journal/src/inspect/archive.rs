@@ -71,7 +71,7 @@ impl Archive {
     /// Looks through the journal in a directory. Of a full segment only its index is read.
     ///
     /// # Errors
-    /// [`Fault::Io`] if the directory cannot be listed, [`Fault::Missing`] if nothing in it belongs to a journal.
+    /// [`Fault::Missing`] if nothing in the directory belongs to a journal.
     pub fn open(directory: impl AsRef<Path>) -> Result<Archive, Fault> {
         Archive::open_on(Arc::new(Directory::new(directory.as_ref())))
     }
@@ -89,7 +89,13 @@ impl Archive {
                 None
             }
         };
-        let numbers = super::numbers(&*disk)?;
+        let numbers = match super::numbers(&*disk) {
+            Ok(numbers) => numbers,
+            Err(fault) => {
+                damages.push(Damage::of(fault)?);
+                Vec::new()
+            }
+        };
         let journal = match &state {
             Some(state) => state.journal,
             None => owner(&*disk, &numbers)?,
@@ -138,6 +144,11 @@ impl Archive {
         }
         self.parts.insert(number, index);
         Ok(())
+    }
+
+    /// Returns the data directory, for messages to people.
+    pub fn directory(&self) -> &Path {
+        self.disk.root()
     }
 
     /// Returns the random number that all files of the journal carry.
@@ -330,7 +341,7 @@ fn entry(piece: Piece, path: &Path, shard: ShardId, from: Position, last: Positi
     }
 }
 
-/// Returns the journal to which the segments belong, by their first pages.
+/// Returns the journal to which segments and snapshots belong, by their headers.
 fn owner(disk: &dyn Disk, numbers: &[u64]) -> Result<u64, Fault> {
     let mut votes = BTreeMap::<u64, usize>::new();
     for &number in numbers {
@@ -339,10 +350,15 @@ fn owner(disk: &dyn Disk, numbers: &[u64]) -> Result<u64, Fault> {
             *votes.entry(journal).or_default() += 1;
         }
     }
+    for (shard, at) in super::snapshot_names(disk).unwrap_or_default() {
+        if let Ok(journal) = snapshot::journal_of(disk, shard, at) {
+            *votes.entry(journal).or_default() += 1;
+        }
+    }
     let most = votes.into_iter().max_by_key(|&(_, votes)| votes);
     most.map(|(journal, _)| journal).ok_or_else(|| Fault::Missing {
         file: disk.root().join("journal"),
-        reason: "neither a state nor a segment tells which journal this is".to_owned(),
+        reason: "no state, segment or snapshot tells which journal this is".to_owned(),
     })
 }
 

@@ -116,6 +116,16 @@ pub(crate) fn read(disk: &dyn Disk, journal: Option<u64>, shard: ShardId, at: Po
     Ok(Bytes::from(bytes).slice(HEADER..))
 }
 
+/// Returns the journal to which a snapshot belongs.
+pub(crate) fn journal_of(disk: &dyn Disk, shard: ShardId, at: Position) -> Result<u64, Fault> {
+    read(disk, None, shard, at)?;
+    let name = name(shard, at);
+    let failed = |error: std::io::Error| Fault::io("read", disk.root().join(&name), &error);
+    let mut header = [0; HEADER];
+    disk.open(&name, Access::Read).and_then(|file| file.read_at(&mut header, 0)).map_err(failed)?;
+    Ok(u64_at(&header, 16))
+}
+
 /// Returns the newest valid snapshot of a shard.
 ///
 /// `is_whole` says whether the log still has everything from a position on, and `last` is its highest position: an older

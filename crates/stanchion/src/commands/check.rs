@@ -2,6 +2,7 @@
 
 mod files;
 mod findings;
+mod repair;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -9,12 +10,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stanchion_broker::{Audit, audit, restore_archive};
+use stanchion_broker::{Audit, Found, audit, restore_archive};
 use stanchion_journal::inspect::{self, Archive, Report};
 use stanchion_journal::{Fault, ShardId};
 
 use crate::cli::{CheckArguments, Stop};
 use crate::settings::{Settings, stray_variables};
+use crate::storage::REPAIRED;
 use crate::words::{count, damage, say, size};
 use findings::Findings;
 
@@ -27,6 +29,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Stop> {
     if !arguments.json {
         print_settings(&settings);
         say!("");
+    }
+    if arguments.repair {
+        return repair::run(&settings);
     }
     check_directory(&settings.data_dir, arguments.json)
 }
@@ -88,6 +93,10 @@ impl Checked {
     /// Reads everything: the files, every byte of the journal, and whatever the queues refer to.
     fn of(directory: &Path) -> Result<Checked, Fault> {
         let mut checked = Checked { report: Report::default(), audits: BTreeMap::new(), findings: Findings::default() };
+        if directory.join(REPAIRED).exists() {
+            let reason = "a repair was interrupted";
+            checked.findings.refusal(directory, reason);
+        }
         files::check(directory, &mut checked.findings);
         match inspect::check(directory) {
             Ok(report) => checked.report = report,
@@ -127,25 +136,24 @@ impl Checked {
         let mut progress = Progress::new();
         let mut unreadable = Vec::new();
         let findings = &mut self.findings;
-        let audit =
-            audit(
-                engine,
-                shard,
-                archive,
-                &mut |audit| progress.tell(audit.messages, all),
-                &mut |part| match &part.why {
-                    // A server that runs may have trimmed it meanwhile: looked at again below.
-                    Fault::Missing { .. } | Fault::Io { .. } if unreadable.len() < MOVED_MAX => unreadable.push(part),
-                    _ => findings.unreadable(directory, part),
-                },
-            );
+        let audit = audit(
+            engine,
+            shard,
+            archive,
+            &mut |audit| progress.say(|| format!("read {} of {all} messages", audit.messages)),
+            &mut |found| match why(&found) {
+                // A server that runs may have trimmed it meanwhile: looked at again below.
+                Fault::Missing { .. } | Fault::Io { .. } if unreadable.len() < MOVED_MAX => unreadable.push(found),
+                _ => findings.unreadable(directory, found),
+            },
+        );
         let trimmed = |fault: &Fault| match fault {
             Fault::Missing { file, .. } | Fault::Io { file, .. } => inspect::is_trimmed(directory, file),
             _ => false,
         };
-        for part in unreadable {
-            if !trimmed(&part.why) {
-                self.findings.unreadable(directory, part);
+        for found in unreadable {
+            if !trimmed(why(&found)) {
+                self.findings.unreadable(directory, found);
             }
         }
         self.audits.insert(shard, audit);
@@ -213,6 +221,13 @@ impl Checked {
     }
 }
 
+fn why(found: &Found) -> &Fault {
+    match found {
+        Found::Part(part) => &part.why,
+        Found::Originals(why) => why,
+    }
+}
+
 /// How many parts of queues are looked at again because a running server may have moved them.
 const MOVED_MAX: usize = 10_000;
 
@@ -226,9 +241,10 @@ impl Progress {
         Progress { said: std::io::stderr().is_terminal().then(Instant::now) }
     }
 
-    fn tell(&mut self, messages: u64, of: u64) {
-        let Some(said) = self.said.filter(|said| said.elapsed() >= PROGRESS_INTERVAL) else { return };
-        eprintln!("read {messages} of {of} messages");
-        self.said = Some(said + said.elapsed());
+    fn say(&mut self, words: impl FnOnce() -> String) {
+        if self.said.is_some_and(|said| said.elapsed() >= PROGRESS_INTERVAL) {
+            eprintln!("{}", words());
+            self.said = Some(Instant::now());
+        }
     }
 }

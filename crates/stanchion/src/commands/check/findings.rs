@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stanchion_broker::{Part, Unreadable};
+use stanchion_broker::{Found, Part, Unreadable};
 use stanchion_journal::Fault;
 use stanchion_journal::inspect::Damage;
 use stanchion_types::QueueArn;
@@ -46,6 +46,20 @@ impl Findings {
         self.total
     }
 
+    /// Tells whether nothing but the files given is wrong.
+    pub(super) fn are_only_in(&self, files: &[PathBuf]) -> bool {
+        self.total == self.kept.len() && self.kept.iter().all(|finding| files.contains(&finding.file))
+    }
+
+    /// Returns the files of a directory in which something is wrong.
+    pub(super) fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        let inside = self.kept.iter().filter(|finding| finding.file.parent() == Some(directory));
+        let mut files: Vec<_> = inside.map(|finding| finding.file.clone()).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
     /// Adds something that is wrong with a file as a whole.
     pub(super) fn file(&mut self, file: &Path, what: impl Into<String>, means: &str) {
         self.add(Finding { file: file.to_owned(), offset: None, what: what.into(), means: Some(means.to_owned()) });
@@ -63,17 +77,25 @@ impl Findings {
         self.file(directory, reason.to_string(), means);
     }
 
-    /// Adds a part of a queue that cannot be delivered.
-    pub(super) fn unreadable(&mut self, directory: &Path, unreadable: Unreadable) {
-        let Unreadable { queue, part, why } = unreadable;
-        let (messages, means) = match part {
-            Part::Message(id) => (1, format!("message {id} of {queue} cannot be delivered")),
-            Part::Page { messages } => {
-                let messages = u64::from(messages);
-                (messages, format!("{} of {queue} cannot be delivered", count(messages as usize, "message")))
+    /// Adds something that the queues need and that cannot be read.
+    pub(super) fn unreadable(&mut self, directory: &Path, found: Found) {
+        let (why, means) = match found {
+            Found::Part(Unreadable { queue, part, why }) => {
+                let (messages, means) = match part {
+                    Part::Message(id) => (1, format!("message {id} of {queue} cannot be delivered")),
+                    Part::Page { messages } => {
+                        let words = count(messages as usize, "message");
+                        (u64::from(messages), format!("{words} of {queue} cannot be delivered"))
+                    }
+                };
+                *self.undeliverable.entry(queue).or_default() += messages;
+                (why, means)
             }
+            Found::Originals(why) => (
+                why,
+                "messages sent in the last five minutes may not be recognized when they are sent again".to_owned(),
+            ),
         };
-        *self.undeliverable.entry(queue).or_default() += messages;
         let (file, offset, what) = place(directory, why);
         self.add(Finding { file, offset, what, means: Some(means) });
     }
