@@ -285,6 +285,7 @@ impl Driver {
                     Some(bytes) => core.shard.handle(now, Input::Loaded { read, bytes: Some(bytes) }),
                     None => self.load(read, content),
                 },
+                Output::Fetch(read, contents) => self.load_all(read, &contents),
             }
         }
     }
@@ -310,6 +311,7 @@ impl Driver {
                     inputs.push(Input::Durable(inbox.durable));
                 }
                 inputs.extend(inbox.loaded.into_iter().map(|(read, bytes)| Input::Loaded { read, bytes }));
+                inputs.extend(inbox.fetched.into_iter().map(|(read, pieces)| Input::Fetched { read, pieces }));
                 if now >= core.alarm {
                     // The turn sets the next alarm when it has dealt with this one.
                     core.alarm = Timestamp::NEVER;

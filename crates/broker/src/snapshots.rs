@@ -35,7 +35,8 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
     let _one = driver.snapshots.lock().await;
     // What a message needs is asked at the same moment. A later answer could rest on a deletion that is not durable:
     // a crash would bring back messages whose contents have been trimmed.
-    let (position, low_water) = driver.with_shard_mut(|shard| (shard.begin_snapshot(), shard.low_water()));
+    let (position, low_water, gaps) =
+        driver.with_shard_mut(|shard| (shard.begin_snapshot(), shard.low_water(), shard.gaps()));
     let snapshot = loop {
         if let Some(snapshot) = driver.with_shard_mut(|shard| shard.continue_snapshot(STEP)) {
             break snapshot;
@@ -71,8 +72,12 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
     let low_water = low_water.min(position + 1);
     tracing::info!(shard = id.0, position, bytes = size, low_water, "saved a snapshot");
     let journal = driver.journal().clone();
-    let trimmed = tokio::task::spawn_blocking(move || journal.trim(id, Position(low_water))).await;
-    if let Ok(Err(fault)) = trimmed {
+    let gaps: Vec<_> = gaps.iter().map(|gap| Position(*gap.start())..=Position(*gap.end())).collect();
+    let trimmed = tokio::task::spawn_blocking(move || {
+        journal.trim(id, Position(low_water))?;
+        journal.release(id, &gaps)
+    });
+    if let Ok(Err(fault)) = trimmed.await {
         Failure::report("trim the journal", fault);
     }
 }

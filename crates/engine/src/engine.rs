@@ -366,6 +366,7 @@ impl Engine {
                     self.queue_mut(*queue).cold.put(*page, listed);
                 }
             }
+            Event::Moved { queue, key, .. } => self.queue_mut(*queue).relocate(*key, span.at(at.position)),
             Event::TaskStarted { task, source, source_arn, destination, rate, to_move } => {
                 self.tasks.start(*task, *source, source_arn, destination.as_ref(), *rate, *to_move, now);
             }

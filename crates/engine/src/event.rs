@@ -174,6 +174,16 @@ pub enum Event {
         /// The messages that remain; none ends the page.
         messages: Vec<ColdMessage>,
     },
+    /// The content of a message was written again, here, so that the journal can forget where it was. A message on a page
+    /// keeps its old content until the page is written anew, later in the same record.
+    Moved {
+        /// The queue.
+        queue: QueueId,
+        /// Which.
+        key: MessageKey,
+        /// Its content.
+        content: Bytes,
+    },
     /// A move task began.
     TaskStarted {
         /// The task.
@@ -328,7 +338,8 @@ impl Event {
             | Event::Expired { queue, .. }
             | Event::Chilled { queue, .. }
             | Event::Thawed { queue, .. }
-            | Event::Repaged { queue, .. } => [Some(*queue), None],
+            | Event::Repaged { queue, .. }
+            | Event::Moved { queue, .. } => [Some(*queue), None],
             Event::DeadLettered { queue, target, .. } | Event::TaskMoved { queue, target, .. } => {
                 [Some(*queue), Some(*target)]
             }

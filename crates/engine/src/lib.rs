@@ -17,6 +17,7 @@ pub mod queue;
 pub mod salvage;
 mod snapshot;
 mod survey;
+mod survivors;
 mod tasks;
 pub mod usage;
 
@@ -26,4 +27,5 @@ pub use engine::{At, Engine, Options};
 pub use originals::{Blocks, ChunkPart, ChunkWish};
 pub use queue::Queue;
 pub use snapshot::Picture;
+pub use survivors::Survivor;
 pub use usage::Usage;

@@ -29,7 +29,7 @@ use stanchion_types::attributes::{Counters, QueueAttributes};
 use stanchion_types::{QueueArn, Timestamp};
 
 use crate::event::ColdMessage;
-use crate::ids::{MessageKey, PageId, QueueId};
+use crate::ids::{ContentAddress, MessageKey, PageId, QueueId};
 use crate::usage::{Ledger, Usage};
 use attempts::Attempts;
 use cold::{Cold, Page};
@@ -279,6 +279,14 @@ impl Queue {
         message.state = State::InFlight { until };
         self.timers.remove(&(before, key));
         self.timers.insert((until, key));
+    }
+
+    /// Notes that the content of a message was written again; a message on a page hears of it from its page.
+    pub(crate) fn relocate(&mut self, key: MessageKey, content: ContentAddress) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        self.ledger.remove_content(message.content);
+        message.content = content;
+        self.ledger.add_content(content);
     }
 
     /// Makes a message visible: in flight, delayed, or visible already and moving to the back.

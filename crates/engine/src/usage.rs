@@ -38,11 +38,13 @@ pub struct Options {
     /// Dead bytes that are nobody's business, whatever the number of live ones; the newest of the journal, in which most
     /// messages die by themselves, are left alone. Default 256 MiB.
     pub slack_bytes: u64,
+    /// Most bytes of survivors that are moved in one step, unless a single content is larger. Default 256 KiB.
+    pub step_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { bucket_bytes: 4 << 20, segment_bytes: 64 << 20, slack_bytes: 256 << 20 }
+        Options { bucket_bytes: 4 << 20, segment_bytes: 64 << 20, slack_bytes: 256 << 20, step_bytes: 256 << 10 }
     }
 }
 
@@ -88,6 +90,11 @@ impl Usage {
             held: 0,
             freed: 0,
         }
+    }
+
+    /// Returns the settings.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Returns how many bytes are needed: of contents, of lists of pages and chunks, and a little around each content.

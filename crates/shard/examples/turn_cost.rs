@@ -103,6 +103,7 @@ impl World {
                     self.records.push(record);
                 }
                 Output::Reply(_, reply) => answer = Some(reply),
+                Output::Fetch(..) => unreachable!("too little is dead to be swept"),
                 Output::Read(read, at) => {
                     let payload = &self.records[at.position as usize - 1].payload;
                     let bytes = payload.slice(at.offset as usize..(at.offset + at.length) as usize);

@@ -8,6 +8,7 @@
 mod gate;
 mod plan;
 mod shard;
+mod sweep;
 mod waiters;
 
 use bytes::Bytes;
@@ -46,6 +47,13 @@ pub enum Input {
         /// What was read.
         bytes: Option<Bytes>,
     },
+    /// The reads of an [`Output::Fetch`] are done; `None` if one of them failed.
+    Fetched {
+        /// Which.
+        read: ReadId,
+        /// What was read, in the order asked for.
+        pieces: Option<Vec<Bytes>>,
+    },
     /// A caller went away. A receive that has not been answered yet is forgotten; anything else goes on.
     Cancel(Ticket),
     /// The server is about to stop: parked receives are answered now, empty-handed, and none is parked any more.
@@ -63,6 +71,8 @@ pub enum Output {
     Reply(Ticket, Reply),
     /// Read these bytes of the journal and report [`Input::Loaded`].
     Read(ReadId, ContentAddress),
+    /// Read these bytes of the journal, for no caller, and report [`Input::Fetched`].
+    Fetch(ReadId, Vec<ContentAddress>),
 }
 
 /// The events of one turn, encoded.

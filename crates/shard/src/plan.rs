@@ -37,14 +37,19 @@ impl Reads {
     /// Adds a wish, and returns the read to start if none is under way for it.
     pub(crate) fn add(&mut self, wish: Wish, job: Option<Job>) -> Option<ReadId> {
         let under_way = self.by_wish.get(&wish).copied();
-        let id = under_way.unwrap_or(ReadId(self.last + 1));
+        let id = under_way.unwrap_or_else(|| self.fresh());
         if under_way.is_none() {
-            self.last += 1;
             self.by_wish.insert(wish, id);
             self.reads.insert(id, Read { wish, jobs: Vec::new() });
         }
         self.reads.get_mut(&id).expect("the read is under way").jobs.extend(job);
         under_way.is_none().then_some(id)
+    }
+
+    /// Returns an id for a read that nobody waits for.
+    pub(crate) fn fresh(&mut self) -> ReadId {
+        self.last += 1;
+        ReadId(self.last)
     }
 
     /// Ends a read.

@@ -1,6 +1,9 @@
 //! The turn of a shard: time first, then the input, then everybody whom that concerns.
 
+mod moves;
+
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Receive, Reply};
@@ -14,6 +17,7 @@ use stanchion_types::{Error, QueueArn, Timestamp};
 
 use crate::gate::Gate;
 use crate::plan::{Job, Reads};
+use crate::sweep::Sweep;
 use crate::waiters::Waiters;
 use crate::{Input, Output, ReadId, Record, Ticket};
 
@@ -40,6 +44,7 @@ pub struct Shard {
     gate: Gate,
     waiters: Waiters,
     reads: Reads,
+    sweep: Sweep,
     outputs: VecDeque<Output>,
     turn: Turn,
     /// Chance for what time causes.
@@ -57,6 +62,7 @@ struct Turn {
     count: u32,
     replies: Vec<(Ticket, Reply)>,
     reads: Vec<(ReadId, ContentAddress)>,
+    fetches: Vec<(ReadId, Vec<ContentAddress>)>,
 }
 
 /// A snapshot whose bytes are still in pieces.
@@ -97,6 +103,7 @@ impl Shard {
             gate: Gate::new(tail),
             waiters: Waiters::default(),
             reads: Reads::default(),
+            sweep: Sweep::default(),
             outputs: VecDeque::new(),
             turn: Turn::default(),
             seed: Entropy(seed),
@@ -151,6 +158,12 @@ impl Shard {
         self.engine.usage().low_water()
     }
 
+    /// Lists the runs of positions after [`Shard::low_water`] that no message needs; with a snapshot saved, those that it
+    /// covers can be released.
+    pub fn gaps(&self) -> Vec<RangeInclusive<u64>> {
+        self.engine.usage().gaps()
+    }
+
     /// Returns the last position handed out.
     pub fn tail(&self) -> u64 {
         self.tail
@@ -194,7 +207,7 @@ impl Shard {
 
     /// Returns when [`Input::Tick`] is due, if ever.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let next = self.engine.next_deadline().min(self.waiters.next_deadline());
+        let next = self.engine.next_deadline().min(self.waiters.next_deadline()).min(self.sweep.next_deadline());
         (next != Timestamp::NEVER).then_some(next)
     }
 
@@ -211,6 +224,7 @@ impl Shard {
                 self.decide(Job { ticket, command, entropy, blocks: Blocks::default() });
             }
             Input::Loaded { read, bytes } => self.loaded(read, bytes),
+            Input::Fetched { read, pieces } => self.fetched(read, pieces),
             Input::Cancel(ticket) => {
                 self.waiters.remove(ticket);
                 self.reads.cancel_receive(ticket);
@@ -223,6 +237,7 @@ impl Shard {
         }
         self.settle();
         self.dismiss(self.now);
+        self.sweep();
         self.end_turn();
     }
 
@@ -373,6 +388,13 @@ impl Shard {
         let PageWish { queue, page, list, purpose } = wish;
         let messages = bytes.and_then(|bytes| codec::decode_page(&bytes).ok());
         let Some(messages) = messages else {
+            if self.engine.list_of(queue, page) != Some(list) {
+                // The page was written anew in the meantime, and what it was is forgotten.
+                return jobs.into_iter().for_each(|job| {
+                    self.advance();
+                    self.decide(job);
+                });
+            }
             self.engine.page_failed(queue, page, self.now);
             let is_awaited = purpose == Purpose::Thaw && self.engine.is_awaited(queue, page, self.now);
             let mut callers: Vec<Ticket> = jobs.iter().map(|job| job.ticket).collect();
@@ -401,23 +423,26 @@ impl Shard {
     }
 
     fn apply(&mut self, events: &[Event]) {
-        if events.is_empty() {
-            return;
+        for event in events {
+            self.apply_one(event);
         }
+    }
+
+    /// Lets an event happen, and returns where its content is.
+    fn apply_one(&mut self, event: &Event) -> ContentAddress {
         let at = At { position: self.tail + 1, clock: self.now };
         if self.turn.payload.is_empty() {
             self.turn.payload.push(codec::VERSION);
         }
-        for event in events {
-            let span = codec::encode(event, &mut self.turn.payload);
-            self.engine.apply(at, event, span);
-            self.turn.count += 1;
-        }
+        let span = codec::encode(event, &mut self.turn.payload);
+        self.engine.apply(at, event, span);
+        self.turn.count += 1;
+        span.at(at.position)
     }
 
     /// Hands the turn's events to the journal and its replies to the gate.
     fn end_turn(&mut self) {
-        let Turn { payload, count, replies, reads } = std::mem::take(&mut self.turn);
+        let Turn { payload, count, replies, reads, fetches } = std::mem::take(&mut self.turn);
         if count > 0 {
             self.tail += 1;
             self.engine.record_ended(self.tail, payload.len());
@@ -426,6 +451,7 @@ impl Shard {
         }
         // A page may have been written in this very turn, so reads come after the record.
         self.outputs.extend(reads.into_iter().map(|(id, list)| Output::Read(id, list)));
+        self.outputs.extend(fetches.into_iter().map(|(id, contents)| Output::Fetch(id, contents)));
         for (ticket, reply) in replies {
             self.gate.hold(self.tail, ticket, reply, &mut self.outputs);
         }

@@ -39,6 +39,7 @@ marks! {
     PurgeRests, NoSuchQueue,
     CrashLostSuffix, CrashLostNothing, RestoredFromSnapshot, RestoredFromNothing, Trimmed, Drained,
     ClockSetBack, ClockJumped,
+    Moved, MovedOnPage, MoveFailed, Released,
 }
 
 /// How often each situation was met.
@@ -117,6 +118,7 @@ impl Coverage {
             Event::Repaged { .. } => Mark::PageRewritten,
             Event::Filed { .. } => Mark::IdsFiled,
             Event::Forgotten { .. } => Mark::IdsForgotten,
+            Event::Moved { .. } => Mark::Moved,
             Event::TaskStarted { .. } => Mark::TaskStarted,
             Event::TaskMoved { .. } => Mark::TaskMoved,
             Event::TaskEnded { end: TaskEnd::Completed, .. } => Mark::TaskCompleted,

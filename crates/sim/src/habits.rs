@@ -168,6 +168,7 @@ fn options(loud: bool, chance: &mut Chance) -> Options {
             bucket_bytes: 1 + chance.below(2_000),
             segment_bytes: 1 + chance.below(8_000),
             slack_bytes: chance.below(4_000),
+            step_bytes: 1 + chance.below(500),
         },
         rest_seconds: if chance.percent(50) { 0 } else { limits::REST_SECONDS },
         ..stanchion_engine::Options::default()

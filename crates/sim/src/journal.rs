@@ -1,5 +1,7 @@
 //! What a simulated shard writes to, and the plain kind: a list, so that a crash can cut it where it likes.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use stanchion_engine::ids::ContentAddress;
 use stanchion_shard::Record;
@@ -13,6 +15,8 @@ pub struct Snapshot {
     pub position: u64,
     /// First position that the state in it still needs.
     pub low_water: u64,
+    /// Positions after that which it does not need.
+    pub gaps: Vec<RangeInclusive<u64>>,
     /// The shard's bytes.
     pub bytes: Vec<u8>,
 }
@@ -28,6 +32,11 @@ pub trait Store {
     /// Returns the position up to which records may be gone.
     fn trimmed(&self) -> u64;
 
+    /// Tells whether every record is still there.
+    fn is_whole(&self) -> bool {
+        self.trimmed() == 0
+    }
+
     /// Returns the newest saved snapshot.
     fn saved(&self) -> Option<&Snapshot>;
 
@@ -37,7 +46,7 @@ pub trait Store {
     /// Makes the records up to a position durable, if it can, and returns how far it came.
     fn sync(&mut self, position: u64) -> u64;
 
-    /// Saves a snapshot whose position is durable, and trims what neither it nor the state needs.
+    /// Saves a snapshot whose position is durable, and forgets what neither it nor the state needs.
     fn save(&mut self, snapshot: Snapshot) -> Result<(), Violation>;
 
     /// Crashes: loses what comes after a position, or what the store itself says it has lost, and returns the new tail.
@@ -70,6 +79,8 @@ pub struct Journal {
     records: Vec<Record>,
     durable: u64,
     saved: Option<Snapshot>,
+    /// Records in the middle that are gone, although older ones are there.
+    released: u64,
 }
 
 impl Store for Journal {
@@ -83,6 +94,10 @@ impl Store for Journal {
 
     fn trimmed(&self) -> u64 {
         self.trimmed
+    }
+
+    fn is_whole(&self) -> bool {
+        self.trimmed == 0 && self.released == 0
     }
 
     fn saved(&self) -> Option<&Snapshot> {
@@ -109,6 +124,11 @@ impl Store for Journal {
         let gone = needed.saturating_sub(self.trimmed + 1);
         self.records.drain(..gone as usize);
         self.trimmed += gone;
+        for position in snapshot.gaps.iter().cloned().flatten().filter(|position| *position <= snapshot.position) {
+            let record = &mut self.records[(position - self.trimmed - 1) as usize];
+            self.released += u64::from(!record.payload.is_empty());
+            record.payload = Bytes::new();
+        }
         self.saved = Some(snapshot);
         Ok(())
     }
@@ -165,11 +185,15 @@ mod tests {
         journal.sync(4);
         assert_eq!(journal.cut(4), Ok(4));
         assert_eq!(journal.tail(), 4);
-        journal.save(Snapshot { position: 4, low_water: 3, bytes: Vec::new() }).expect("a list always saves");
-        assert_eq!(journal.trimmed(), 2);
+        let snapshot = |low_water, gaps| Snapshot { position: 4, low_water, gaps, bytes: Vec::new() };
+        journal.save(snapshot(2, vec![3..=3])).expect("a list always saves");
+        assert_eq!((journal.trimmed(), journal.is_whole()), (1, false));
         let at = |position| ContentAddress { position, offset: 1, length: 2 };
-        assert!(journal.read(at(2)).is_err());
-        assert_eq!(journal.read(at(3)).as_deref(), Ok(&[3, 3][..]));
+        assert!(journal.read(at(2)).is_ok() && journal.read(at(3)).is_err() && journal.read(at(4)).is_ok());
+        journal.save(snapshot(4, vec![])).expect("a list always saves");
+        assert_eq!(journal.trimmed(), 3);
+        assert!(journal.read(at(3)).is_err());
+        assert_eq!(journal.read(at(4)).as_deref(), Ok(&[4, 4][..]));
         assert!(journal.read(at(5)).is_err());
         assert_eq!(journal.from(4).len(), 1);
     }

@@ -19,6 +19,8 @@ pub struct Layout {
     pages: BTreeMap<(QueueId, PageId), Arc<Page>>,
     /// Where each chunk is, and when its newest id is free again.
     chunks: VecDeque<(ChunkId, ContentAddress, Timestamp)>,
+    /// A page of which messages were moved, and which has not been written anew.
+    stale: Option<(QueueId, PageId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +99,11 @@ impl Layout {
         pages.flat_map(|(_, page)| &page.messages)
     }
 
+    /// Returns the page that says of a message that it is where it was before it was moved.
+    pub fn stale(&self) -> Option<(QueueId, PageId)> {
+        self.stale
+    }
+
     /// Follows an event.
     pub fn follow(&mut self, event: &Event, span: Span, position: u64) -> Result<(), Violation> {
         let list = span.at(position);
@@ -124,6 +131,7 @@ impl Layout {
                 }
             }
             Event::Repaged { queue, page, messages } => {
+                self.stale = self.stale.filter(|stale| *stale != (*queue, *page));
                 let before = self.pages.remove(&(*queue, *page)).ok_or_else(|| format!("{page:?} is not there"))?;
                 let kept: Vec<_> =
                     before.messages.iter().filter(|message| messages.contains(message)).cloned().collect();
@@ -132,6 +140,15 @@ impl Layout {
                 }
                 if !messages.is_empty() {
                     self.pages.insert((*queue, *page), Arc::new(Page { list, messages: messages.clone() }));
+                }
+            }
+            Event::Moved { queue, key, .. } => {
+                let listed = self.pages.range_mut((*queue, PageId(0))..=(*queue, PageId(u64::MAX)));
+                for (id, page) in listed {
+                    let Some(at) = page.messages.iter().position(|message| message.key == *key) else { continue };
+                    // The page is written anew in the same record.
+                    Arc::make_mut(page).messages[at].content = list;
+                    self.stale = Some(*id);
                 }
             }
             Event::Deleted { queue, keys } | Event::Expired { queue, keys } | Event::Received { queue, keys, .. } => {

@@ -400,6 +400,12 @@ impl Oracle {
                     return Err(format!("{chunk:?} is forgotten before its time"));
                 }
             }
+            Event::Moved { queue, key, content } => {
+                if layout.is_cold(*queue, key.0) {
+                    self.coverage.hit(Mark::MovedOnPage);
+                }
+                shadow.check_moved(*queue, *key, content, layout)?;
+            }
             other => return Err(format!("{other:?} has no cause")),
         }
         Ok(())
@@ -446,6 +452,9 @@ impl Oracle {
     fn rest(&mut self, shard: &Shard, turn: &Turn<'_>) -> Result<(), Violation> {
         let now = turn.now;
         let Truth { shadow, layout } = &self.truth;
+        if let Some(stale) = layout.stale() {
+            return Err(format!("messages of {stale:?} were moved, and it does not know where"));
+        }
         let (counted, needed) = (shard.engine().usage().by_bucket(), shard.engine().recount());
         if counted != needed {
             return Err(format!("of the journal {counted:?} are counted and {needed:?} are needed"));

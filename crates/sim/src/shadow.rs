@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stanchion_engine::ids::{DeduplicationHash, GroupKey, QueueId, TaskId};
+use stanchion_engine::ids::{DeduplicationHash, GroupKey, MessageKey, QueueId, TaskId};
 use stanchion_types::attributes::{Counters, QueueAttributes};
 use stanchion_types::{MessageId, QueueArn, Timestamp};
 
@@ -346,6 +346,23 @@ impl Shadow {
                 && (original.at, original.id, original.key) == (listed.accepted_at, listed.id, listed.key.0)
         };
         if queue.originals.iter().any(same) { Ok(()) } else { Err(format!("{listed:?} was never accepted")) }
+    }
+
+    /// Checks that a message that is moved keeps its content.
+    pub fn check_moved(
+        &self,
+        queue: QueueId,
+        key: MessageKey,
+        content: &Bytes,
+        layout: &Layout,
+    ) -> Result<(), Violation> {
+        match self.queues.get(&queue).and_then(|queue| queue.message(key.0)) {
+            Some(message) if message.content == *content => Ok(()),
+            Some(message) => Err(format!("{key:?} is moved as {content:?} and was {:?}", message.content)),
+            // One that has grown too old on its page is moved until the page is read for that.
+            None if layout.is_cold(queue, key.0) => Ok(()),
+            None => Err(format!("{key:?} is moved and gone")),
+        }
     }
 
     /// Checks that a page that is written, or `returns`, lists a visible or delayed message as it is.

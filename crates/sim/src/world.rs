@@ -32,6 +32,13 @@ struct Read {
     bytes: Bytes,
 }
 
+/// Contents that the shard wants to move.
+#[derive(Clone, Debug)]
+struct Fetch {
+    id: ReadId,
+    pieces: Vec<Bytes>,
+}
+
 /// What a turn puts out: the record that it wrote, and who hears what.
 type Collected = (Option<Record>, Vec<(Ticket, Reply)>);
 
@@ -56,6 +63,7 @@ pub struct World<S = Journal> {
     /// The latest that the shard has been told; what it goes by.
     now: Timestamp,
     reads: Vec<Read>,
+    fetches: Vec<Fetch>,
     /// A snapshot that is not saved yet.
     snapshot: Option<Snapshot>,
     /// Whether the shard has not written all of it.
@@ -86,6 +94,7 @@ impl<S: Store> World<S> {
             wall: BEGINNING,
             now: Timestamp::ZERO,
             reads: Vec::new(),
+            fetches: Vec::new(),
             snapshot: None,
             taking: false,
             tickets: 0,
@@ -129,7 +138,7 @@ impl<S: Store> World<S> {
 
     /// Returns how many reads are under way.
     pub fn reads(&self) -> usize {
-        self.reads.len()
+        self.reads.len() + self.fetches.len()
     }
 
     /// Returns a digest of everything that the shard has put out.
@@ -228,6 +237,9 @@ impl<S: Store> World<S> {
             self.write_snapshot(usize::MAX)?;
             let snapshot = self.snapshot.take().expect("there is a snapshot");
             let before = self.journal.trimmed();
+            if !snapshot.gaps.is_empty() {
+                self.oracle.coverage.hit(Mark::Released);
+            }
             self.journal.save(snapshot)?;
             if self.journal.trimmed() > before {
                 self.oracle.coverage.hit(Mark::Trimmed);
@@ -238,6 +250,9 @@ impl<S: Store> World<S> {
 
     /// Answers a read, or lets it fail.
     pub fn answer(&mut self, index: usize, fails: bool) -> Result<(), Violation> {
+        if index >= self.reads.len() {
+            return self.answer_fetch(index - self.reads.len(), fails);
+        }
         let Read { id, queue, bytes, .. } = self.reads.swap_remove(index);
         self.oracle.coverage.operation("(read)");
         self.note(|| format!("{id:?} {}", if fails { "fails" } else { "is done" }));
@@ -245,6 +260,16 @@ impl<S: Store> World<S> {
             self.oracle.unread(queue, self.now);
         }
         self.turn_with(Input::Loaded { read: id, bytes: (!fails).then_some(bytes) }, fails)
+    }
+
+    fn answer_fetch(&mut self, index: usize, fails: bool) -> Result<(), Violation> {
+        let Fetch { id, pieces } = self.fetches.swap_remove(index);
+        self.oracle.coverage.operation("(fetch)");
+        self.note(|| format!("{id:?} {}", if fails { "fails" } else { "is done" }));
+        if fails {
+            self.oracle.coverage.hit(Mark::MoveFailed);
+        }
+        self.turn(Input::Fetched { read: id, pieces: (!fails).then_some(pieces) })
     }
 
     /// Takes a snapshot, to be saved when its position is durable.
@@ -256,7 +281,8 @@ impl<S: Store> World<S> {
         if again.snapshot() != (position, bytes.clone()) {
             return Err("a restored snapshot is written differently".to_owned());
         }
-        self.snapshot = Some(Snapshot { position, low_water: self.shard.low_water(), bytes });
+        let (low_water, gaps) = (self.shard.low_water(), self.shard.gaps());
+        self.snapshot = Some(Snapshot { position, low_water, gaps, bytes });
         self.shard.begin_snapshot();
         self.taking = true;
         Ok(())
@@ -285,6 +311,7 @@ impl<S: Store> World<S> {
         self.sabotage.crash(&mut self.journal);
         self.oracle.crashed(kept, bounds(&self.options));
         (self.reads, self.snapshot, self.taking) = (Vec::new(), None, false);
+        self.fetches.clear();
         self.asked.clear();
         self.options.seed = seed;
         let fresh = match self.journal.saved() {
@@ -295,7 +322,7 @@ impl<S: Store> World<S> {
         self.shard = fresh;
         // A clock that was set back counts from the last record on.
         self.now = self.shard.engine().clock();
-        if self.journal.trimmed() == 0 {
+        if self.journal.is_whole() {
             let replayed = self.restart(None).map_err(|damage| damage.to_string())?;
             if replayed.snapshot() != self.shard.snapshot() {
                 return Err("replay from a snapshot and from nothing come to different states".to_owned());
@@ -358,6 +385,11 @@ impl<S: Store> World<S> {
                     let queue = self.oracle.layout().listed_at(list).map(|(queue, _)| queue);
                     self.reads.push(Read { id, list, queue, bytes });
                     self.note(|| format!("{id:?} of {list:?}"));
+                }
+                Output::Fetch(id, contents) => {
+                    let pieces = contents.iter().map(|at| self.journal.read(*at)).collect::<Result<_, _>>()?;
+                    self.fetches.push(Fetch { id, pieces });
+                    self.note(|| format!("{id:?} of {contents:?}"));
                 }
                 Output::Reply(ticket, reply) => {
                     if let Some(reply) = self.sabotage.reply(reply) {

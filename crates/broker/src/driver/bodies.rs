@@ -26,6 +26,22 @@ impl Driver {
         self.journal.fetch(self.id, vec![address(content)], Box::new(done));
     }
 
+    /// Reads what is to be moved; what comes of it goes to the pump. What is in memory comes without a detour to the disk,
+    /// but not at once: nobody waits for it.
+    pub(super) fn load_all(&self, read: ReadId, contents: &[ContentAddress]) {
+        let notes = self.notes.clone();
+        let cached: Option<Vec<Bytes>> =
+            contents.iter().map(|content| self.journal.cached(self.id, address(*content))).collect();
+        if cached.is_some() {
+            return notes.leave(|inbox| inbox.fetched.push((read, cached)));
+        }
+        let done = move |result: Result<Vec<Bytes>, Fault>| {
+            let pieces = result.map_err(|fault| Failure::report("read what is to be moved", fault)).ok();
+            notes.leave(|inbox| inbox.fetched.push((read, pieces)));
+        };
+        self.journal.fetch(self.id, contents.iter().copied().map(address).collect(), Box::new(done));
+    }
+
     /// Reads contents, from memory where they are there, in the order asked for. Each that cannot be read fails alone.
     pub(crate) async fn contents(&self, wanted: &[ContentAddress]) -> Vec<Result<Bytes, Failure>> {
         let mut contents = Vec::with_capacity(wanted.len());

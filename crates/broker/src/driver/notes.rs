@@ -22,6 +22,8 @@ pub(super) struct Inbox {
     pub(super) durable: u64,
     /// Reads that are done; without bytes if they failed.
     pub(super) loaded: Vec<(ReadId, Option<Bytes>)>,
+    /// Reads of several pieces that are done; without them if one failed.
+    pub(super) fetched: Vec<(ReadId, Option<Vec<Bytes>>)>,
     /// Why the journal has failed.
     pub(super) fault: Option<Fault>,
 }

@@ -79,9 +79,7 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
             out.option(group.as_ref(), |out, group| out.fixed64(group.0));
             out.option(deduplication.as_ref(), put_deduplication);
             out.option(due.as_ref(), |out, due| out.time(*due));
-            out.u64(content.len() as u64);
-            span = Span { offset: out.len() as u32, length: content.len() as u32 };
-            out.extend_from_slice(content);
+            span = put_content(content, out);
         }
         Event::Received { queue, keys, until, attempt } => {
             out.u8(7);
@@ -166,6 +164,12 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
             out.fixed128(task.0);
             put_task_end(end, out);
         }
+        Event::Moved { queue, key, content } => {
+            out.u8(20);
+            out.u64(queue.0);
+            out.u64(key.0);
+            span = put_content(content, out);
+        }
         Event::Filed { chunk, originals } => {
             out.u8(21);
             out.u64(chunk.0);
@@ -188,9 +192,7 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
             out.time(*sent_at);
             put_receives(receives, out);
             out.option(source.as_ref(), |out, arn| out.arn(arn));
-            out.u64(content.len() as u64);
-            span = Span { offset: out.len() as u32, length: content.len() as u32 };
-            out.extend_from_slice(content);
+            span = put_content(content, out);
         }
     }
     span
@@ -287,6 +289,12 @@ fn decode_event(input: &mut Get<'_>, payload: &Bytes) -> Result<(Event, Span), D
                 .list(|input| Ok((MessageKey(input.u64("key")?), MessageKey(input.u64("key")?), input.id()?)))?,
         },
         19 => Event::TaskEnded { task: TaskId(input.fixed128()?), end: get_task_end(input)? },
+        20 => {
+            let (queue, key) = (queue(input)?, MessageKey(input.u64("key")?));
+            let (content, at) = get_content(input, payload)?;
+            span = at;
+            Event::Moved { queue, key, content }
+        }
         21 => {
             let chunk = ChunkId(input.u64("chunk")?);
             let length = input.length()?;
@@ -330,6 +338,13 @@ pub fn decode_page(bytes: &[u8]) -> Result<Vec<ColdMessage>, Damage> {
 
 fn queue(input: &mut Get<'_>) -> Result<QueueId, Damage> {
     Ok(QueueId(input.u64("queue")?))
+}
+
+fn put_content(content: &Bytes, out: &mut Vec<u8>) -> Span {
+    out.u64(content.len() as u64);
+    let span = Span { offset: out.len() as u32, length: content.len() as u32 };
+    out.extend_from_slice(content);
+    span
 }
 
 fn put_page(queue: QueueId, page: PageId, messages: &[ColdMessage], out: &mut Vec<u8>) -> Span {

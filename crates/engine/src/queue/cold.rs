@@ -106,6 +106,11 @@ impl Cold {
         self.messages
     }
 
+    /// Returns the number of pages.
+    pub fn count(&self) -> usize {
+        self.pages.len()
+    }
+
     /// Returns the number of delayed messages on all pages.
     pub fn delayed_messages(&self) -> u64 {
         self.delayed_messages

@@ -5,7 +5,7 @@ use super::*;
 /// Small enough to write down: buckets of two records, files of four.
 fn options() -> Options {
     let record = RECORD_BYTES + 28;
-    Options { bucket_bytes: 2 * record, segment_bytes: 4 * record, slack_bytes: 0 }
+    Options { bucket_bytes: 2 * record, segment_bytes: 4 * record, slack_bytes: 0, step_bytes: 1 }
 }
 
 /// Ends so many records, each with 28 bytes of payload and one of them needed.

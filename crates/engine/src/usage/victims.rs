@@ -42,9 +42,9 @@ impl Usage {
         worth_it.then_some(best.first..=best.last)
     }
 
-    /// Returns the positions of the first bucket in a range of positions of which something is needed.
-    pub fn first_needed(&self, range: &RangeInclusive<u64>) -> Option<u64> {
-        self.closed.range(range.clone()).find(|(_, bucket)| bucket.live > 0).map(|(first, _)| *first)
+    /// Lists the buckets that begin in a range of positions and of which something is needed, by first position.
+    pub fn needed(&self, range: &RangeInclusive<u64>) -> impl Iterator<Item = u64> + '_ {
+        self.closed.range(range.clone()).filter(|(_, bucket)| bucket.live > 0).map(|(first, _)| *first)
     }
 }
 

@@ -150,6 +150,11 @@ fn event() -> impl Strategy<Value = Event> {
             target,
             moves
         }),
+        (queue_id(), key(), vec(any::<u8>(), 0..40)).prop_map(|(queue, key, content)| Event::Moved {
+            queue,
+            key,
+            content: content.into()
+        }),
         page().prop_map(|(queue, page, messages)| Event::Chilled { queue, page, messages }),
         page().prop_map(|(queue, page, messages)| Event::Thawed { queue, page, messages }),
         page().prop_map(|(queue, page, messages)| Event::Repaged { queue, page, messages }),

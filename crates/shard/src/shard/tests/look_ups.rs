@@ -75,6 +75,7 @@ impl Desk {
                 }
                 Output::Reply(ticket, reply) => self.replies.push((ticket, reply)),
                 Output::Read(read, at) => self.reads.push((read, at)),
+                Output::Fetch(..) => unreachable!("too little is dead to be moved"),
             }
         }
     }

@@ -133,6 +133,10 @@ impl World {
                     self.records.push(record);
                 }
                 Output::Reply(ticket, reply) => self.answers.push((ticket, reply)),
+                Output::Fetch(read, contents) => {
+                    let pieces = contents.iter().map(|at| self.content(at.position, at.offset, at.length)).collect();
+                    self.shard.handle(self.now, Input::Fetched { read, pieces: Some(pieces) });
+                }
                 Output::Read(read, at) => {
                     let bytes = Some(self.content(at.position, at.offset, at.length));
                     self.shard.handle(self.now, Input::Loaded { read, bytes });
