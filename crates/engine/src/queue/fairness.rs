@@ -67,7 +67,7 @@ impl Busy {
 
     /// Returns what is kept of finished processing: milliseconds, and the minute from which they halve.
     pub fn kept(&self) -> (u64, u64) {
-        (self.finished_ms, self.minute)
+        (self.finished_ms, if self.finished_ms > 0 { self.minute } else { 0 })
     }
 
     /// Sets what is kept of finished processing; for a state that is being restored.

@@ -206,7 +206,9 @@ impl Lanes {
         let known = self.lanes.iter().filter(|(_, lane)| lane.noisy || lane.busy.kept().0 > 0);
         let mut conduct: Vec<_> = known
             .filter_map(|(key, lane)| {
-                let (noisy, idle_since, busy) = (lane.noisy, lane.idle_since, lane.busy.kept());
+                // While something is in flight, nobody asks since when nothing is.
+                let idle_since = if lane.in_flight > 0 { Timestamp::ZERO } else { lane.idle_since };
+                let (noisy, busy) = (lane.noisy, lane.busy.kept());
                 Some(((*key)?, Conduct { noisy, idle_since, busy }))
             })
             .collect();

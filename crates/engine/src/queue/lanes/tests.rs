@@ -112,3 +112,21 @@ fn what_is_served_last_is_given_up_first() {
     let keys: Vec<u64> = lanes.last(3).into_iter().map(|key| key.0).collect();
     assert_eq!(keys, [3, 2, 5]);
 }
+
+#[test]
+fn what_is_remembered_of_a_group_does_not_depend_on_what_a_snapshot_leaves_out() {
+    let messages: Vec<_> = (0..=NOISE.messages_min as u64 + 1).map(|order| (group(1), order)).collect();
+    let mut live = lanes(false, &messages);
+    // Received and given back within a millisecond: nothing that a snapshot would keep.
+    receive(&mut live, group(1), 0, at(100));
+    live.ended(group(1), at(100), at(100));
+    assert_eq!(live.conduct(), []);
+    let mut restored = lanes(false, &messages[1..]);
+    for order in 1..=NOISE.messages_min as u64 {
+        receive(&mut live, group(1), order, at(100));
+        receive(&mut restored, group(1), order, at(100));
+    }
+    assert_eq!(live.conduct().len(), 1, "the group has become noisy");
+    assert_eq!(live.conduct(), restored.conduct());
+    assert_eq!(live.busy(), restored.busy());
+}
