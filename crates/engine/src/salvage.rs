@@ -198,6 +198,12 @@ impl Salvage {
             Event::Chilled { queue, page, messages } => self.listed(*queue, *page, messages, true),
             Event::Thawed { queue, page, messages } => self.listed(*queue, *page, messages, false),
             Event::Repaged { queue, page, messages } => self.listed(*queue, *page, messages, true),
+            Event::Moved { queue, key, .. } => {
+                let message = self.queue(*queue).and_then(|queue| queue.messages.get_mut(key));
+                if let Some(message) = message {
+                    message.content = span.at(at.position);
+                }
+            }
             Event::TaskStarted { source_arn, .. } => {
                 self.tasks.insert(source_arn.clone());
             }
