@@ -42,7 +42,7 @@ pub struct Options {
     pub originals_max: usize,
     /// Deduplication ids in a chunk.
     pub chunk_originals: usize,
-    /// How many bits memory keeps of a deduplication id in a chunk, at most 25: fewer make more sends read in vain.
+    /// How many bits memory keeps of a deduplication id in a chunk, at most 24: fewer make more sends read in vain.
     pub mark_bits: u32,
 }
 
@@ -64,8 +64,8 @@ impl Default for Options {
             usage: usage::Options::default(),
             delayed_max: 131_072,
             originals_max: 100_000,
-            chunk_originals: 16_384,
-            mark_bits: 25,
+            chunk_originals: 8_192,
+            mark_bits: 24,
         }
     }
 }

@@ -79,7 +79,7 @@ pub(crate) struct Originals {
 }
 
 impl Originals {
-    /// Remembers nothing; of every id on disk memory will keep so many bits besides its place, at most 25.
+    /// Remembers nothing; of every id on disk memory will keep so many bits besides its place, at most 24.
     pub(crate) fn new(mark_bits: u32) -> Self {
         Originals {
             recent: Recent::default(),
@@ -133,10 +133,11 @@ impl Originals {
         if self.recent.len() <= recent_max {
             return None;
         }
-        let oldest = self.recent.iter().take(chunk_ids.max(1));
-        let mut marked: Vec<(u64, Original)> = oldest.map(|original| (original.mark(), *original)).collect();
-        marked.sort_unstable_by_key(|(mark, original)| (*mark, original.key));
-        let originals = marked.into_iter().map(|(_, original)| original).collect();
+        let oldest = self.recent.iter().take(chunk_ids.max(1)).enumerate();
+        // Sorting moves what is sorted, so only numbers are.
+        let mut order: Vec<(u64, usize)> = oldest.map(|(number, original)| (original.mark(), number)).collect();
+        order.sort_unstable();
+        let originals = order.into_iter().map(|(_, number)| *self.recent.nth(number)).collect();
         Some(Event::Filed { chunk: self.next(), originals })
     }
 

@@ -1,6 +1,6 @@
 //! Which chunk may list an id: a few bits of every id on disk.
 //!
-//! One table serves 128 chunks that were filed one after the other, so it is filled once, never changed, and
+//! One table serves 256 chunks that were filed one after the other, so it is filled once, never changed, and
 //! dropped as a whole. A table is an array of buckets of 64 bytes, one line of the processor's cache: a look-up costs
 //! one access to memory for every table, however many chunks there are.
 
@@ -9,7 +9,7 @@ use crate::ids::ChunkId;
 /// Places in a bucket.
 const PLACES: usize = 16;
 /// Bits of a place that tell the chunk among those of its table; the other bits are of the mark.
-const CHUNK_BITS: u32 = 7;
+const CHUNK_BITS: u32 = 8;
 /// Most bits of a mark in a place.
 pub(super) const TAG_BITS: u32 = u32::BITS - CHUNK_BITS;
 /// Ids for which a bucket is provided: full buckets make look-ups go on with the next.

@@ -31,6 +31,11 @@ impl Recent {
         self.line.iter()
     }
 
+    /// Returns one by its place, counted from the oldest.
+    pub(crate) fn nth(&self, place: usize) -> &Original {
+        &self.line[place]
+    }
+
     /// Finds the last use of an id, whether or not its time is over.
     pub(crate) fn get(&self, mark: u64, queue: QueueId, key: &DeduplicationKey) -> Option<&Original> {
         let original = |number: u32| &self.line[number.wrapping_sub(self.first) as usize];

@@ -99,7 +99,7 @@ impl World {
 #[test]
 fn an_id_is_held_for_five_minutes_wherever_it_is_remembered() {
     for recent_max in [0, 10] {
-        let mut world = World::new(recent_max, 1, 25);
+        let mut world = World::new(recent_max, 1, 24);
         let original = world.accept(QUEUE, id(1), seconds(1000));
         let last = Timestamp::from_millis(1_299_999);
         assert_eq!(world.find(QUEUE, &id(1), last), Some(original));
@@ -110,7 +110,7 @@ fn an_id_is_held_for_five_minutes_wherever_it_is_remembered() {
 
 #[test]
 fn a_chunk_goes_when_its_newest_id_is_free() {
-    let mut world = World::new(0, 2, 25);
+    let mut world = World::new(0, 2, 24);
     world.accept(QUEUE, id(1), seconds(1000));
     world.recent_max = 1;
     world.accept(QUEUE, id(2), seconds(1100));
@@ -145,12 +145,12 @@ fn a_queue_and_a_group_have_ids_of_their_own() {
 
 #[test]
 fn a_start_reads_marks_before_it_says_that_an_id_is_new() {
-    let mut world = World::new(0, 3, 25);
+    let mut world = World::new(0, 3, 24);
     for hash in 0..10 {
         world.accept(QUEUE, id(hash), seconds(1));
     }
     assert_eq!(world.originals.wanted(seconds(2)), None);
-    world.restart(25);
+    world.restart(24);
     let wish = world.originals.wanted(seconds(2)).expect("marks are wanted");
     assert_eq!((wish.chunk, wish.part), (ChunkId(1), ChunkPart::Marks));
     assert_eq!(world.originals.find(QUEUE, &id(99), seconds(2), &Blocks::default()), Err(Unknown::Load(wish)));
@@ -166,7 +166,7 @@ fn a_start_reads_marks_before_it_says_that_an_id_is_new() {
 
 #[test]
 fn what_was_read_from_the_wrong_place_is_noticed() {
-    let mut world = World::new(0, 600, 25);
+    let mut world = World::new(0, 600, 24);
     world.recent_max = 599;
     for hash in 0..600 {
         world.accept(QUEUE, id(hash), seconds(1));
@@ -185,7 +185,7 @@ fn what_was_read_from_the_wrong_place_is_noticed() {
 
 #[test]
 fn an_id_that_is_new_reads_nothing_and_one_that_is_known_reads_one_block() {
-    let mut world = World::new(1000, 700, 25);
+    let mut world = World::new(1000, 700, 24);
     for hash in 0..20_000 {
         world.accept(QUEUE, id(hash), seconds(1));
     }

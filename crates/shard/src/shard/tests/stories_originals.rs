@@ -13,7 +13,7 @@ fn tiny(mark_bits: u32) -> Options {
 
 /// Plays a story with good marks, and with marks that are all alike.
 fn check(story: &str) {
-    check_with(tiny(25), story);
+    check_with(tiny(24), story);
     check_with(tiny(0), story);
 }
 
