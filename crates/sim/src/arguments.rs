@@ -4,15 +4,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) const USAGE: &str = "\
 Usage: stanchion-sim [OPTIONS]             random histories, one for each seed
+       stanchion-sim power-cuts [OPTIONS]  the same on the real journal, on a disk that loses its power
        stanchion-sim exhaustive [OPTIONS]  every short sequence of operations
 
 Options:
   --seeds N    so many seeds (1000)
   --minutes M  seeds for so many minutes instead
+  --seconds S  the same in seconds
   --start S    the first seed (1; `fresh` takes one from the clock)
   --steps K    steps of a seed (600)
   --length L   operations of a sequence (6)
   --jobs J     threads (as many as there are processors)
+  --failures F stop after so many failing seeds (10)
   --digest     print a digest of all that the shards put out
 ";
 
@@ -21,6 +24,8 @@ Options:
 pub(crate) enum Mode {
     /// Random histories.
     Seeds,
+    /// Random histories on the real journal, with power cuts.
+    PowerCuts,
     /// Every short sequence.
     Exhaustive,
 }
@@ -30,11 +35,12 @@ pub(crate) enum Mode {
 pub(crate) struct Arguments {
     pub(crate) mode: Mode,
     pub(crate) seeds: u64,
-    pub(crate) minutes: Option<u64>,
+    pub(crate) seconds: Option<u64>,
     pub(crate) start: u64,
     pub(crate) steps: u64,
     pub(crate) length: usize,
     pub(crate) jobs: usize,
+    pub(crate) failures: usize,
     pub(crate) digest: bool,
 }
 
@@ -47,16 +53,19 @@ impl Arguments {
         let mut arguments = Arguments {
             mode: Mode::Seeds,
             seeds: 1000,
-            minutes: None,
+            seconds: None,
             start: 1,
             steps: 600,
             length: 6,
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            failures: 10,
             digest: false,
         };
         let mut words = words.peekable();
-        if words.next_if(|word| word == "exhaustive").is_some() {
-            arguments.mode = Mode::Exhaustive;
+        for (name, mode) in [("exhaustive", Mode::Exhaustive), ("power-cuts", Mode::PowerCuts)] {
+            if words.next_if(|word| word == name).is_some() {
+                arguments.mode = mode;
+            }
         }
         while let Some(word) = words.next() {
             if word == "--digest" {
@@ -67,7 +76,9 @@ impl Arguments {
             let number = || value.parse::<u64>().map_err(|_| format!("`{value}` is no number for `{word}`"));
             match word.as_str() {
                 "--seeds" => arguments.seeds = number()?,
-                "--minutes" => arguments.minutes = Some(number()?),
+                "--minutes" => arguments.seconds = Some(number()?.saturating_mul(60)),
+                "--seconds" => arguments.seconds = Some(number()?),
+                "--failures" => arguments.failures = number()?.max(1) as usize,
                 "--start" if value == "fresh" => arguments.start = fresh(),
                 "--start" => arguments.start = number()?,
                 "--steps" => arguments.steps = number()?,
@@ -97,9 +108,10 @@ mod tests {
     #[test]
     fn options_are_read_into_their_fields() {
         let arguments = parse("--seeds 7 --start 8 --steps 9 --jobs 2 --digest").expect("a valid line");
-        assert_eq!((arguments.mode, arguments.minutes), (Mode::Seeds, None));
+        assert_eq!((arguments.mode, arguments.seconds), (Mode::Seeds, None));
         assert_eq!((arguments.seeds, arguments.start, arguments.steps, arguments.jobs), (7, 8, 9, 2));
         assert!(arguments.digest);
+        assert_eq!(parse("power-cuts").map(|arguments| arguments.mode), Ok(Mode::PowerCuts));
         let arguments = parse("exhaustive --length 5").expect("a valid line");
         assert_eq!((arguments.mode, arguments.length), (Mode::Exhaustive, 5));
         assert!(parse("--start fresh").expect("a valid line").start > 1_000_000);

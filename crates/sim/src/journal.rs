@@ -83,6 +83,13 @@ pub struct Journal {
     released: u64,
 }
 
+impl Journal {
+    /// Takes a snapshot for the newest one without trimming anything.
+    pub(crate) fn keep(&mut self, snapshot: Snapshot) {
+        self.saved = Some(snapshot);
+    }
+}
+
 impl Store for Journal {
     fn tail(&self) -> u64 {
         self.trimmed + self.records.len() as u64

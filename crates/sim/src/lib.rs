@@ -9,8 +9,10 @@
 //!
 //! Start with [`run::run`], then [`oracle`], then [`shadow`].
 
+pub mod bugs;
 pub mod chance;
 pub mod coverage;
+pub mod disk;
 pub mod exhaustive;
 pub mod generate;
 pub mod habits;

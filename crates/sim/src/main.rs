@@ -9,16 +9,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use stanchion_sim::coverage::Coverage;
+use stanchion_sim::disk::Cuts;
 use stanchion_sim::exhaustive;
-use stanchion_sim::run::{Failure, Outcome, run};
+use stanchion_sim::run::{Failure, Outcome, run, run_with_power_cuts};
 use stanchion_sim::sabotage::Sabotage;
 
 use arguments::{Arguments, Mode};
 
 /// Steps from which on a run is long enough to have to meet every situation.
 const LONG: u64 = 1_000_000;
-/// From so many failing seeds on the rest would tell nothing more.
-const FAILURES_MAX: usize = 10;
 /// How often the progress is told.
 const TELL: Duration = Duration::from_secs(5);
 
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
     // A panic of the shard is a violation, told with its seed; without this it would be told twice.
     std::panic::set_hook(Box::new(|_| {}));
     let passed = match arguments.mode {
-        Mode::Seeds => seeds(&arguments),
+        Mode::Seeds | Mode::PowerCuts => seeds(&arguments),
         Mode::Exhaustive => every_sequence(&arguments),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -46,15 +45,22 @@ struct Sum {
     steps: u64,
     digest: u64,
     coverage: Coverage,
+    cuts: Cuts,
     failures: Vec<Failure>,
+    /// How long it took to the first failure, and how many seeds and steps.
+    found: Option<(u64, u64, f64)>,
 }
 
 impl Sum {
-    fn add(&mut self, outcome: Outcome) {
+    fn add(&mut self, outcome: Outcome, cuts: &Cuts, began: Instant) {
         self.seeds += 1;
         self.steps += outcome.steps;
+        if outcome.failure.is_some() && self.found.is_none() {
+            self.found = Some((self.seeds, self.steps, began.elapsed().as_secs_f64()));
+        }
         self.digest = self.digest.wrapping_add(outcome.digest);
         self.coverage.add(&outcome.coverage);
+        self.cuts.add(cuts);
         self.failures.extend(outcome.failure);
     }
 
@@ -67,10 +73,10 @@ impl Sum {
 
 /// Runs seeds on all threads until they are through, or the time is; tells whether none failed.
 fn seeds(arguments: &Arguments) -> bool {
-    let &Arguments { seeds, start, steps, jobs, minutes, digest, .. } = arguments;
+    let &Arguments { mode, seeds, start, steps, jobs, seconds, failures, digest, .. } = arguments;
     let began = Instant::now();
-    let is_late = || minutes.is_some_and(|minutes| began.elapsed() >= Duration::from_secs(60 * minutes));
-    let end = if minutes.is_some() { u64::MAX } else { start.saturating_add(seeds) };
+    let is_late = || seconds.is_some_and(|seconds| began.elapsed() >= Duration::from_secs(seconds));
+    let end = if seconds.is_some() { u64::MAX } else { start.saturating_add(seeds) };
     let (next, enough) = (AtomicU64::new(start), AtomicBool::new(false));
     let mut sum = Sum::default();
     thread::scope(|scope| {
@@ -81,7 +87,14 @@ fn seeds(arguments: &Arguments) -> bool {
             scope.spawn(move || {
                 while !enough.load(Ordering::Relaxed) && !is_late() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || sender.send(run(seed, steps, Sabotage::None)).is_err() {
+                    if seed >= end {
+                        return;
+                    }
+                    let outcome = match mode {
+                        Mode::PowerCuts => run_with_power_cuts(seed, steps),
+                        _ => (run(seed, steps, Sabotage::None), Cuts::default()),
+                    };
+                    if sender.send(outcome).is_err() {
                         return;
                     }
                 }
@@ -89,9 +102,9 @@ fn seeds(arguments: &Arguments) -> bool {
         }
         drop(sender);
         let mut told = Instant::now();
-        for outcome in outcomes {
-            sum.add(outcome);
-            if sum.failures.len() >= FAILURES_MAX {
+        for (outcome, cuts) in outcomes {
+            sum.add(outcome, &cuts, began);
+            if sum.failures.len() >= failures {
                 enough.store(true, Ordering::Relaxed);
             }
             if told.elapsed() > TELL {
@@ -109,9 +122,17 @@ fn seeds(arguments: &Arguments) -> bool {
         println!("{name:>26} {count}");
     }
     println!("situations:\n{}", sum.coverage);
+    if mode == Mode::PowerCuts {
+        println!("{:#?}", sum.cuts);
+    }
     println!("from seed {start}: {}", sum.line(began));
     if let Some(first) = sum.failures.first() {
         eprintln!("{first}");
+        // In figures: seeds, steps and seconds until it was found, steps that it takes, and the rule.
+        if let Some((seeds, steps, seconds)) = sum.found {
+            let violation: String = first.violation.chars().take(120).collect();
+            println!("found: {seeds} | {steps} | {seconds:.1} | {} | {violation}", first.needed.len());
+        }
     }
     for failure in sum.failures.iter().skip(1) {
         eprintln!("seed {} broke a rule at step {}: {}", failure.seed, failure.step, failure.violation);

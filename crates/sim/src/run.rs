@@ -6,9 +6,10 @@ use stanchion_types::limits;
 
 use crate::chance::Chance;
 use crate::coverage::Coverage;
+use crate::disk::{Cuts, Disk};
 use crate::generate::{self, Names};
 use crate::habits::{Clock, Habits, Step};
-use crate::journal::{Journal, Store};
+use crate::journal::Store;
 use crate::sabotage::Sabotage;
 use crate::shadow::Violation;
 use crate::shrink;
@@ -57,9 +58,10 @@ impl std::fmt::Display for Failure {
 /// Runs a seed. If that fails it is run again to tell what happened, without the steps that do not matter.
 pub fn run(seed: u64, steps: u64, sabotage: Sabotage) -> Outcome {
     let all: Vec<u64> = (0..steps).collect();
+    let habits = Habits::draw(&mut Chance::new(seed));
     let attempt = |steps: &[u64], logged| {
-        let world = |habits: &Habits| World::<Journal>::new(habits.options.clone(), logged, sabotage);
-        attempt(seed, steps, world)
+        let world = World::new(habits.options.clone(), logged, sabotage);
+        attempt(seed, steps, &habits, world).0
     };
     let mut outcome = attempt(&all, false);
     if let Some(failure) = &mut outcome.failure {
@@ -73,6 +75,26 @@ pub fn run(seed: u64, steps: u64, sabotage: Sabotage) -> Outcome {
     outcome
 }
 
+/// Runs a seed on the real journal and a disk that loses its power again and again.
+pub fn run_with_power_cuts(seed: u64, steps: u64) -> (Outcome, Cuts) {
+    let all: Vec<u64> = (0..steps).collect();
+    let disk = match Disk::new(seed) {
+        Ok(disk) => disk,
+        Err(violation) => {
+            let failure = Failure { seed, step: 0, needed: Vec::new(), violation, log: Vec::new() };
+            let nothing = (Coverage::default(), 0);
+            return (
+                Outcome { steps: 0, coverage: nothing.0, digest: nothing.1, failure: Some(failure) },
+                Cuts::default(),
+            );
+        }
+    };
+    let habits = Habits::draw(&mut Chance::new(seed));
+    let world = World::on(disk, habits.options.clone(), true, Sabotage::None);
+    let (outcome, world) = attempt(seed, &all, &habits, world);
+    (outcome, world.journal().cuts())
+}
+
 /// Returns what a violation says without the numbers in it: which rule was broken.
 pub fn rule(violation: &str) -> String {
     let text: String = violation.chars().take(160).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -83,9 +105,7 @@ pub fn rule(violation: &str) -> String {
 
 /// Takes some steps of a seed in a world. Every step draws from a chance of its own, so that leaving one out leaves the
 /// others what they are.
-pub fn attempt<S: Store>(seed: u64, steps: &[u64], world: impl FnOnce(&Habits) -> World<S>) -> Outcome {
-    let habits = Habits::draw(&mut Chance::new(seed));
-    let mut world = world(&habits);
+fn attempt<S: Store>(seed: u64, steps: &[u64], habits: &Habits, mut world: World<S>) -> (Outcome, World<S>) {
     let names = Names::new();
     let mut taken = 0;
     let mut violation = None;
@@ -94,7 +114,7 @@ pub fn attempt<S: Store>(seed: u64, steps: &[u64], world: impl FnOnce(&Habits) -
         let number = steps.get(taken).copied().unwrap_or(u64::from(u32::MAX) + end);
         let mut chance = Chance::new(seed).branch(number);
         let result = catch_unwind(AssertUnwindSafe(|| match taken < steps.len() {
-            true => random_step(&mut world, &names, &habits, &mut chance).map(|()| false),
+            true => random_step(&mut world, &names, habits, &mut chance).map(|()| false),
             false => last_step(&mut world, &names, &mut chance, end == 0),
         }));
         let count = if taken < steps.len() { &mut 0 } else { &mut end };
@@ -120,7 +140,8 @@ pub fn attempt<S: Store>(seed: u64, steps: &[u64], world: impl FnOnce(&Habits) -
         violation,
         log: world.log(),
     });
-    Outcome { steps: taken as u64, coverage: world.oracle().coverage.clone(), digest: world.digest(), failure }
+    let (coverage, digest) = (world.oracle().coverage.clone(), world.digest());
+    (Outcome { steps: taken as u64, coverage, digest, failure }, world)
 }
 
 fn random_step<S: Store>(

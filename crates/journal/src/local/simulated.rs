@@ -99,6 +99,12 @@ impl Simulated {
         }
     }
 
+    /// Tells whether the power is off: operations have failed, or would.
+    pub fn is_off(&self) -> bool {
+        let state = self.lock();
+        state.off_at.is_some_and(|off_at| state.operations >= off_at)
+    }
+
     /// Makes the next write fail.
     pub fn fail_next_write(&self, kind: io::ErrorKind) {
         self.lock().fail_write = Some(kind);
