@@ -1,8 +1,9 @@
 //! The command line.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use crate::settings::Flags;
+use crate::settings::{DataFlags, Flags};
 
 /// A durable queue server that speaks the Amazon SQS API.
 ///
@@ -39,11 +40,102 @@ pub(crate) enum Command {
     /// Nothing is changed. While a server is running on the directory the answer may be a moment old.
     Inspect(InspectArguments),
 
+    /// Copies all queues to a directory of backups, while the server runs or when it is stopped.
+    ///
+    /// A backup shows one moment: everything that was acknowledged before the command began is in it. Full segments of
+    /// the journal are stored once for all backups of the directory, so the next backup copies only what is new. Every
+    /// copy is read back and checked, and a backup that was interrupted is none. Whoever can read the directory can read
+    /// all messages.
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(BackupArguments),
+
+    /// Makes a data directory of a backup.
+    ///
+    /// Every byte is checked. The directory must be new or empty; it is a server's own as it was at the moment of the
+    /// backup, receipt handles included.
+    Restore(RestoreArguments),
+
+    /// Writes queues with their messages as JSON lines, while the server runs or when it is stopped.
+    ///
+    /// Nothing is received by that: receive counts and order stay as they are. First a line for each queue, then a line
+    /// for each message.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArguments),
+
+    /// Adds the queues and messages of JSON lines to a running server.
+    ///
+    /// Messages keep their ids, ages, receive counts and order, and stand behind what is there. A queue that is missing
+    /// is created; one that is there keeps its attributes. Importing a file twice adds its messages twice.
+    Import(ImportArguments),
+
     /// Loads an SQS endpoint and reports throughput, latency and CPU per message.
     Bench(Box<stanchion_bench::Options>),
 
     /// Measures what a deep backlog costs, on servers that it starts itself.
     Depth(Box<stanchion_bench::depth::Options>),
+}
+
+/// What to back up, and where to.
+#[derive(clap::Args, Debug)]
+pub(crate) struct BackupArguments {
+    /// Directory of backups. Made if it does not exist, readable by its owner only.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// Lists the backups of the directory instead of making one.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Removes the oldest backups afterwards, until so many are left.
+    #[arg(long, value_name = "NUMBER", value_parser = at_least_one)]
+    pub(crate) keep: Option<usize>,
+    #[command(flatten)]
+    pub(crate) data: DataFlags,
+}
+
+/// What to restore, and where to.
+#[derive(clap::Args, Debug)]
+pub(crate) struct RestoreArguments {
+    /// Directory of backups.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
+    /// Name of the backup, as `backup --list` shows it. Without it, the newest.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backup: Option<String>,
+    /// Data directory to make: new, or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// What to export, and where to.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ExportArguments {
+    /// Names of queues.
+    #[arg(required_unless_present = "all", value_name = "QUEUE")]
+    pub(crate) queues: Vec<String>,
+    /// Exports every queue.
+    #[arg(long, conflicts_with = "queues")]
+    pub(crate) all: bool,
+    /// File to write instead of standard output. It appears when it is complete.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataFlags,
+}
+
+/// What to import.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ImportArguments {
+    /// File with JSON lines, or - for standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Queue for all messages, whatever their lines say.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DataFlags,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "must be a number from 1 on".to_owned())
 }
 
 /// How to check.
@@ -84,6 +176,25 @@ pub(crate) enum What {
     /// The queues, with their attributes and counters.
     Queues,
 }
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  stanchion backup --data-dir /var/lib/stanchion --to /backup/stanchion --keep 7
+      One more backup, and no more than seven.
+
+  stanchion backup --to /backup/stanchion --list
+      Which there are.
+
+  stanchion restore --from /backup/stanchion --data-dir /var/lib/stanchion-restored
+      The newest of them as a data directory.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  stanchion export orders --output orders.jsonl
+      One queue to a file.
+
+  stanchion export --all --data-dir old | stanchion import - --data-dir new
+      Every queue from one server to another.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:

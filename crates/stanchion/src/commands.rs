@@ -1,6 +1,10 @@
 //! What can be asked for on the command line.
 
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod restore;
 pub(crate) mod serve;

@@ -7,10 +7,13 @@
 
 mod cli;
 mod commands;
+mod control;
 mod declared;
+mod exchange;
 mod logging;
 mod settings;
 mod storage;
+mod vault;
 mod words;
 
 use std::process::ExitCode;
@@ -23,6 +26,10 @@ fn main() -> ExitCode {
         cli::Command::Serve(flags) => commands::serve::run(&flags),
         cli::Command::Check(arguments) => commands::check::run(&arguments),
         cli::Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        cli::Command::Backup(arguments) => commands::backup::run(&arguments),
+        cli::Command::Restore(arguments) => commands::restore::run(&arguments),
+        cli::Command::Export(arguments) => commands::export::run(&arguments),
+        cli::Command::Import(arguments) => commands::import::run(&arguments),
         cli::Command::Bench(options) => commands::bench::run(*options),
         cli::Command::Depth(options) => commands::bench::depth(&options),
     };

@@ -3,6 +3,7 @@
 //! A value is text until all sources are known: flags win over the environment, the environment over the file, the
 //! file over the default. Then each is read once, and an error says which setting it is and where it was given.
 
+mod data;
 mod file;
 mod flags;
 mod queues;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use stanchion_types::{AccountId, Region};
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use data::DataFlags;
 pub(crate) use flags::Flags;
 pub(crate) use queues::DeclaredQueue;
 pub(crate) use values::{Durability, LogFormat};

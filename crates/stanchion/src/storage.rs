@@ -1,4 +1,4 @@
-//! The data directory: making it, opening its journal.
+//! The data directory: making it, opening its journal, reading it beside a server.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -6,8 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stanchion_journal::{Fault, Journal, Local, local};
+use stanchion_journal::local::Image;
+use stanchion_journal::{Fault, Local, local};
 
+use crate::control::client::{Connection, HeldFiles};
 use crate::settings::{Durability, Settings};
 
 /// Where a repair keeps what it has saved, complete, while it puts it in place of what was damaged. Until that is done the
@@ -26,7 +28,7 @@ pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, String> {
 }
 
 /// Opens the journal in a data directory, or begins one there.
-pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
+pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, Fault> {
     let options = local::Options {
         segment_bytes: settings.segment_bytes,
         cache_bytes: settings.cache_bytes as usize,
@@ -46,4 +48,46 @@ pub(crate) fn broker_options(settings: &Settings) -> stanchion_broker::Options {
         options.shard.engine.rest_seconds = 0;
     }
     options
+}
+
+/// A journal to read, while its server runs or nobody uses it.
+pub(crate) struct Reading {
+    /// The journal at one moment.
+    pub(crate) image: Image,
+    held: Option<HeldFiles>,
+}
+
+impl Reading {
+    /// Finds the journal of a data directory: held by its server if one runs there, which takes a snapshot first if
+    /// asked to; else locked, so that none starts meanwhile.
+    ///
+    /// # Errors
+    /// What is wrong with the directory, or with the server.
+    pub(crate) fn begin(data_dir: &Path, snapshot: bool) -> Result<Reading, String> {
+        let at = |fault: Fault| format!("data directory {}: {fault}", data_dir.display());
+        let Some(connection) = Connection::open(data_dir)? else {
+            return match Image::still(data_dir) {
+                Ok(image) => Ok(Reading { image, held: None }),
+                Err(fault @ Fault::Locked { .. }) => {
+                    Err(format!("{}, and no server answers on its control socket: is it starting?", at(fault)))
+                }
+                Err(fault) => Err(at(fault)),
+            };
+        };
+        let held = connection.hold(snapshot)?;
+        let image = Image::held(data_dir, held.held.end).map_err(at)?;
+        let found: Vec<_> = image.shards().into_iter().map(|(shard, position)| (shard.0, position.0)).collect();
+        if found != held.held.shards {
+            return Err(format!("the server's journal ends at {:?}, its files at {found:?}", held.held.shards));
+        }
+        Ok(Reading { image, held: Some(held) })
+    }
+
+    /// Ends reading.
+    ///
+    /// # Errors
+    /// That the server did not keep its files until now.
+    pub(crate) fn end(self) -> Result<(), String> {
+        self.held.map_or(Ok(()), HeldFiles::release)
+    }
 }

@@ -11,7 +11,7 @@ use stanchion_types::Timestamp;
 
 use crate::cli::{InspectArguments, Stop, What};
 use crate::settings::Settings;
-use crate::words::{count, say, size};
+use crate::words::{count, say, size, utc};
 
 /// Shows what a data directory holds.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Stop> {
@@ -163,42 +163,5 @@ fn print_queue(queue: &Queue) {
     if !queue.tags().is_empty() {
         let tags: Vec<_> = queue.tags().iter().map(|(key, value)| format!("{key}={value}")).collect();
         say!("        tags: {}", tags.join(" "));
-    }
-}
-
-/// Writes a moment as people read it: date and time in UTC, to the second.
-fn utc(at: Timestamp) -> String {
-    let seconds = at.seconds();
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    // Days are counted from 1 March of the year 0, so that a leap day ends its year; 719,468 of them lie before 1970.
-    // An era is 400 years, after which the calendar repeats.
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day_of_month:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_written_as_dates() {
-        for (seconds, text) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_399, "2000-02-28 23:59:59 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (1_709_164_800, "2024-02-29 00:00:00 UTC"),
-            (1_735_689_599, "2024-12-31 23:59:59 UTC"),
-            (1_795_255_412, "2026-11-21 10:03:32 UTC"),
-        ] {
-            assert_eq!(utc(Timestamp::from_millis(seconds * 1000)), text);
-        }
     }
 }

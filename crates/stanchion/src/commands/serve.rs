@@ -15,8 +15,10 @@ use stanchion_wire::Origin;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::cli::Stop;
+use crate::control::server::{Service, Socket};
 use crate::settings::{Flags, Settings};
 use crate::{declared, logging, storage};
 
@@ -53,7 +55,8 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     let at = |error: &dyn fmt::Display| Stop::failed(format_args!("data directory {}: {error}", data_dir.display()));
     let journal = storage::open(&data_dir, settings).map_err(|error| at(&error))?;
     let secret = Secret::load_or_create(&data_dir).map_err(|error| at(&error))?;
-    let broker = Broker::open(journal, &secret, storage::broker_options(settings)).map_err(|error| at(&error))?;
+    let broker =
+        Broker::open(journal.clone(), &secret, storage::broker_options(settings)).map_err(|error| at(&error))?;
     let broker = Arc::new(broker);
 
     let caller = Caller::anonymous(settings.account, settings.region.clone());
@@ -62,6 +65,7 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     let server = Server::bind(settings.listen)
         .map_err(|error| Stop::failed(format_args!("setting listen: cannot listen on {}: {error}", settings.listen)))?;
     let address = server.local_address().map_err(Stop::failed)?;
+    let control = control_socket(&data_dir, Service { broker: broker.clone(), journal, caller: caller.clone() });
     announce(address, &data_dir, settings).map_err(Stop::failed)?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "anybody who can reach this address can use the queues");
@@ -77,7 +81,24 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
             ..stanchion_http::Options::default()
         },
     };
-    run_until_stopped(server, edge, broker, signals).await
+    let result = run_until_stopped(server, edge, broker, signals).await;
+    if let Some(control) = control {
+        control.abort();
+        // The socket goes with the task.
+        let _ = control.await;
+    }
+    result
+}
+
+/// Opens the control socket. A server without one serves all the same: not every file system can have sockets.
+fn control_socket(data_dir: &Path, service: Service) -> Option<JoinHandle<()>> {
+    match Socket::bind(data_dir) {
+        Ok(socket) => Some(tokio::spawn(socket.serve(service))),
+        Err(error) => {
+            tracing::warn!(%error, "there is no control socket, so nobody can back up this server while it runs");
+            None
+        }
+    }
 }
 
 async fn run_until_stopped(server: Server, edge: Edge, broker: Arc<Broker>, mut signals: Signals) -> Result<(), Stop> {

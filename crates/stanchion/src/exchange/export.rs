@@ -1,0 +1,182 @@
+//! Writing lines from an image of a journal.
+//!
+//! The state of the queues is brought back as a start would; it is as large as a server's memory. Pages and contents
+//! are read one after the other, so the backlog does not matter.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{self, Write};
+use std::iter::Peekable;
+
+use bytes::Bytes;
+use stanchion_broker::{Carried, OpenError};
+use stanchion_engine::Queue;
+use stanchion_engine::event::ColdMessage;
+use stanchion_engine::event::codec::decode_page;
+use stanchion_engine::ids::ContentAddress;
+use stanchion_engine::queue::listing::Standing;
+use stanchion_journal::local::Image;
+use stanchion_journal::{Fault, Position, ShardId};
+use stanchion_shard::Shard;
+use stanchion_types::attributes::AttributeName;
+
+use super::line::{MessageLine, QueueLine};
+
+/// Why an export ended.
+#[derive(Debug)]
+pub(crate) enum ExportError {
+    /// The journal cannot be read.
+    Journal(Fault),
+    /// The state cannot be brought back.
+    Open(OpenError),
+    /// The bytes of a message make no sense.
+    Message(String),
+    /// The lines cannot be written.
+    Output(io::Error),
+    /// There is no such queue.
+    NoQueue(String),
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExportError::Journal(fault) => fault.fmt(f),
+            ExportError::Open(error) => error.fmt(f),
+            ExportError::Message(text) => f.write_str(text),
+            ExportError::Output(error) => write!(f, "cannot write the lines: {error}"),
+            ExportError::NoQueue(name) => write!(f, "there is no queue {name}"),
+        }
+    }
+}
+
+impl From<Fault> for ExportError {
+    fn from(fault: Fault) -> Self {
+        ExportError::Journal(fault)
+    }
+}
+
+impl From<io::Error> for ExportError {
+    fn from(error: io::Error) -> Self {
+        ExportError::Output(error)
+    }
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) queues: u64,
+    pub(crate) messages: u64,
+}
+
+/// Writes the queues of these names, or all of them if there are none; first a line for each queue, then the messages
+/// of one queue after the other, each in the order of the queue.
+///
+/// # Errors
+/// What keeps the lines from being complete; then those before it have been written.
+pub(crate) fn export(
+    image: &mut Image,
+    options: &stanchion_shard::Options,
+    names: &[String],
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(Written),
+) -> Result<Written, ExportError> {
+    let mut shards = Vec::new();
+    for (id, _) in image.shards() {
+        let restored = stanchion_broker::restore_image(image, id, options.clone()).map_err(ExportError::Open)?;
+        shards.push((id, restored.shard));
+    }
+    let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let chosen: Vec<(ShardId, &Queue)> = shards
+        .iter()
+        .flat_map(|(id, shard): &(ShardId, Shard)| shard.engine().all_queues().map(|queue| (*id, queue)))
+        .filter(|(_, queue)| wanted.is_empty() || wanted.contains(queue.arn().name.as_str()))
+        .collect();
+    let found: BTreeSet<&str> = chosen.iter().map(|(_, queue)| queue.arn().name.as_str()).collect();
+    if let Some(missing) = wanted.difference(&found).next() {
+        return Err(ExportError::NoQueue((*missing).to_owned()));
+    }
+    let mut written = Written::default();
+    for (_, queue) in &chosen {
+        put(out, &queue_line(queue))?;
+        written.queues += 1;
+    }
+    for (shard, queue) in chosen {
+        let mut memory = queue.listed_in_memory().into_iter().peekable();
+        let pages: Vec<ContentAddress> = queue.pages().map(|(_, page)| page.list).collect();
+        for list in pages {
+            let bytes = read(image, shard, list)?;
+            let page = decode_page(&bytes).map_err(|damage| ExportError::Message(damage.to_string()))?;
+            for message in page {
+                let standing = queue.standing_on_page(&message);
+                while let Some((message, standing)) = before(&mut memory, message.order) {
+                    write_message(image, shard, queue, &message, standing, out)?;
+                    written.messages += 1;
+                }
+                write_message(image, shard, queue, &message, standing, out)?;
+                written.messages += 1;
+            }
+            progress(written);
+        }
+        for (message, standing) in memory {
+            write_message(image, shard, queue, &message, standing, out)?;
+            written.messages += 1;
+        }
+        progress(written);
+    }
+    out.flush()?;
+    Ok(written)
+}
+
+/// Takes the next message in memory if it comes before a place in the order.
+fn before<I: Iterator<Item = (ColdMessage, Standing)>>(
+    memory: &mut Peekable<I>,
+    order: u64,
+) -> Option<(ColdMessage, Standing)> {
+    memory.next_if(|(message, _)| message.order < order)
+}
+
+fn queue_line(queue: &Queue) -> QueueLine {
+    let seconds = |at: stanchion_types::Timestamp| at.seconds().to_string();
+    let rendered = stanchion_wire::attributes::render(queue.attributes());
+    let mut attributes: std::collections::BTreeMap<String, String> =
+        rendered.into_iter().map(|(name, value)| (name.name().to_owned(), value)).collect();
+    attributes.insert(AttributeName::CreatedTimestamp.name().to_owned(), seconds(queue.created()));
+    attributes.insert(AttributeName::LastModifiedTimestamp.name().to_owned(), seconds(queue.modified()));
+    QueueLine {
+        queue_name: queue.arn().name.as_str().to_owned(),
+        queue_arn: Some(queue.arn().to_string()),
+        attributes,
+        tags: queue.tags().clone(),
+    }
+}
+
+fn write_message(
+    image: &mut Image,
+    shard: ShardId,
+    queue: &Queue,
+    message: &ColdMessage,
+    standing: Standing,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let bytes = read(image, shard, message.content)?;
+    let carried = Carried::read(message, standing, queue.is_fifo(), &bytes).map_err(ExportError::Message)?;
+    put(out, &MessageLine::new(&queue.arn().name, &carried))
+}
+
+fn put(out: &mut dyn Write, line: &impl serde::Serialize) -> Result<(), ExportError> {
+    let mut text = serde_json::to_vec(line).map_err(io::Error::from)?;
+    text.push(b'\n');
+    out.write_all(&text)?;
+    Ok(())
+}
+
+fn read(image: &mut Image, shard: ShardId, at: ContentAddress) -> Result<Bytes, ExportError> {
+    let position = Position(at.position);
+    let payload = image.record(shard, position)?.payload;
+    let range = at.offset as usize..at.offset as usize + at.length as usize;
+    if range.end > payload.len() {
+        let reason = format!("it has no bytes {} to {}", range.start, range.end);
+        return Err(Fault::Unreadable { shard, position, reason }.into());
+    }
+    Ok(payload.slice(range))
+}
