@@ -3,10 +3,9 @@
 //! The state of the queues is brought back as a start would; it is as large as a server's memory. Pages and contents
 //! are read one after the other, so the backlog does not matter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::{self, Write};
-use std::iter::Peekable;
 
 use bytes::Bytes;
 use stanchion_broker::{Carried, OpenError};
@@ -102,43 +101,68 @@ pub(crate) fn export(
     }
     for (shard, queue) in chosen {
         let mut memory = queue.listed_in_memory().into_iter().peekable();
-        let pages: Vec<ContentAddress> = queue.pages().map(|(_, page)| page.list).collect();
-        for list in pages {
-            let bytes = read(image, shard, list)?;
-            let page = decode_page(&bytes).map_err(|damage| ExportError::Message(damage.to_string()))?;
-            for message in page {
-                let standing = queue.standing_on_page(&message);
-                while let Some((message, standing)) = before(&mut memory, message.order) {
-                    write_message(image, shard, queue, &message, standing, out)?;
-                    written.messages += 1;
-                }
+        let mut pages = Pages::of(queue);
+        while let Some(message) = pages.next(image, shard)? {
+            while let Some((message, standing)) = memory.next_if(|(kept, _)| kept.order < message.order) {
                 write_message(image, shard, queue, &message, standing, out)?;
                 written.messages += 1;
             }
+            let standing = queue.standing_on_page(&message);
+            write_message(image, shard, queue, &message, standing, out)?;
+            written.messages += 1;
             progress(written);
         }
         for (message, standing) in memory {
             write_message(image, shard, queue, &message, standing, out)?;
             written.messages += 1;
+            progress(written);
         }
-        progress(written);
     }
     out.flush()?;
     Ok(written)
 }
 
-/// Takes the next message in memory if it comes before a place in the order.
-fn before<I: Iterator<Item = (ColdMessage, Standing)>>(
-    memory: &mut Peekable<I>,
-    order: u64,
-) -> Option<(ColdMessage, Standing)> {
-    memory.next_if(|(message, _)| message.order < order)
+/// The messages on the pages of a queue.
+///
+/// On a FIFO queue they come in the order of the queue. Its pages lie one behind the other but for a few that overlap,
+/// so merging them takes little memory. On a standard queue, where the pages of delayed messages overlap at will and
+/// the order is no promise, they come page by page.
+struct Pages {
+    /// The first place in the order that a page lists, and where its list is.
+    unread: VecDeque<(u64, ContentAddress)>,
+    read: BTreeMap<u64, ColdMessage>,
+    fifo: bool,
+}
+
+impl Pages {
+    fn of(queue: &Queue) -> Pages {
+        let mut unread: Vec<_> = queue.pages().map(|(_, page)| (page.first, page.list)).collect();
+        let fifo = queue.is_fifo();
+        if fifo {
+            unread.sort_by_key(|(first, _)| *first);
+        }
+        Pages { unread: unread.into(), read: BTreeMap::new(), fifo }
+    }
+
+    fn next(&mut self, image: &mut Image, shard: ShardId) -> Result<Option<ColdMessage>, ExportError> {
+        while let Some(&(first, list)) = self.unread.front() {
+            let comes_first = |order: u64| self.fifo && first <= order;
+            if !self.read.first_key_value().is_none_or(|(&order, _)| comes_first(order)) {
+                break;
+            }
+            self.unread.pop_front();
+            let bytes = read(image, shard, list)?;
+            let page = decode_page(&bytes).map_err(|damage| ExportError::Message(damage.to_string()))?;
+            self.read.extend(page.into_iter().map(|message| (message.order, message)));
+        }
+        Ok(self.read.pop_first().map(|(_, message)| message))
+    }
 }
 
 fn queue_line(queue: &Queue) -> QueueLine {
     let seconds = |at: stanchion_types::Timestamp| at.seconds().to_string();
     let rendered = stanchion_wire::attributes::render(queue.attributes());
-    let mut attributes: std::collections::BTreeMap<String, String> =
+    let mut attributes: BTreeMap<String, String> =
         rendered.into_iter().map(|(name, value)| (name.name().to_owned(), value)).collect();
     attributes.insert(AttributeName::CreatedTimestamp.name().to_owned(), seconds(queue.created()));
     attributes.insert(AttributeName::LastModifiedTimestamp.name().to_owned(), seconds(queue.modified()));
@@ -180,3 +204,6 @@ fn read(image: &mut Image, shard: ShardId, at: ContentAddress) -> Result<Bytes, 
     }
     Ok(payload.slice(range))
 }
+
+#[cfg(test)]
+mod tests;
