@@ -108,6 +108,12 @@ impl Fault {
         Fault::Io { operation, file, kind: source.kind(), message: source.to_string() }
     }
 
+    /// Says whether the operating system had no space left, or none for this user.
+    pub fn is_full_disk(&self) -> bool {
+        let full = |kind: &io::ErrorKind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        matches!(self, Fault::Io { kind, .. } if full(kind))
+    }
+
     /// Returns the fault for bytes that are not what was stored.
     pub fn corrupt(file: impl AsRef<Path>, offset: u64, reason: impl Into<String>) -> Fault {
         Fault::Corrupt { file: file.as_ref().to_owned(), offset, reason: reason.into() }

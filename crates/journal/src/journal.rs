@@ -124,6 +124,14 @@ pub trait Journal: Send + Sync + 'static {
     /// [`Fault::Corrupt`] if there are snapshots and none can be used.
     fn load_snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault>;
 
+    /// Says how much room the medium has for more. Cheap enough to ask for every request.
+    ///
+    /// The default is for media that need no care: they are larger than anybody can fill, or slow their owner down by
+    /// themselves.
+    fn room(&self) -> Room {
+        Room::Plenty
+    }
+
     /// Returns figures of the journal, for metrics.
     fn stats(&self) -> Stats;
 
@@ -132,6 +140,22 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// The fault that ended this journal, if one did: then not everything is durable.
     fn close(&self) -> Result<(), Fault>;
+}
+
+/// How much room the medium of a journal has for more.
+///
+/// A journal whose medium runs full keeps something in reserve, so that its owner can go on with what gives space back. It
+/// looks by itself whether there is space again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Room {
+    /// There is no need to think of it.
+    #[default]
+    Plenty,
+    /// The medium is full and the journal lives on its reserve: nothing more should be taken in.
+    Low,
+    /// The reserve is used up as well: only what gives space back should go on. The journal fails when it has nothing left
+    /// to write to.
+    Full,
 }
 
 /// Hears what becomes of the records of one tenure.
@@ -156,9 +180,10 @@ pub struct Tenure {
 /// Figures of a journal since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Bytes that the files of the journal occupy, prepared space included; snapshots are not counted.
+    /// Bytes that the files of the journal occupy, prepared space and the reserve included; snapshots are not counted.
+    /// A segment that nobody needs any more counts until it is put away.
     pub bytes_on_disk: u64,
-    /// Files of the journal, prepared ones included.
+    /// Files of the journal, prepared ones and those of the reserve included.
     pub segments: u64,
     /// How often the medium was asked to make groups durable.
     pub syncs: u64,
@@ -166,6 +191,8 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of payload appended.
     pub bytes_appended: u64,
+    /// How much room there is for more.
+    pub room: Room,
     /// The fault that ended this journal, if one did.
     pub failed: Option<Fault>,
 }

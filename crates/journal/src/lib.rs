@@ -22,7 +22,7 @@ mod record;
 
 pub use fault::Fault;
 pub use ids::{Address, Epoch, Position, ShardId};
-pub use journal::{FetchDone, Journal, Listener, Stats, Tenure};
+pub use journal::{FetchDone, Journal, Listener, Room, Stats, Tenure};
 pub use local::Local;
 pub use memory::Memory;
 pub use record::Record;

@@ -6,6 +6,7 @@
 //! <directory>/journal/000000000001.segment  records of all shards, in the order of arrival
 //! <directory>/journal/000000000002.segment  the next one, prepared ahead of time
 //! <directory>/journal/segment.spare         a trimmed one, to be used again
+//! <directory>/journal/reserve.0             space for the day the disk is full
 //! <directory>/snapshots/00000-<position>.snapshot
 //! ```
 //!
@@ -33,6 +34,7 @@ mod janitor;
 pub(crate) mod ranges;
 mod reader;
 pub(crate) mod recover;
+mod reserve;
 pub(crate) mod scan;
 pub(crate) mod segment;
 pub mod simulated;
@@ -44,12 +46,13 @@ pub use disk::{Access, Directory, Disk, DiskFile};
 pub use hold::Hold;
 pub use image::{Image, Part, check_copy};
 
-use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Record, ShardId, Stats, Tenure};
+use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Record, Room, ShardId, Stats, Tenure};
 use catalogue::Catalogue;
 use front::{Front, Shard};
 use index::Tails;
 use janitor::Janitor;
 use reader::Readers;
+use reserve::Reserve;
 use scan::Step;
 use state::State;
 use writer::{Active, Writer};
@@ -60,6 +63,10 @@ const EPOCHS_PER_OPENING: u64 = 1 << 20;
 const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
 /// Bounds of the length of a segment, in bytes.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 16 * 1024..=1 << 30;
+/// The largest reserve, in segments.
+const RESERVE_SEGMENTS_MAX: u32 = 64;
+/// What a snapshot leaves of the reserve, in segments: without any, the records that follow it have nowhere to go.
+const SNAPSHOT_LEAVES: usize = 1;
 
 /// Settings of a local journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +79,10 @@ pub struct Options {
     pub cache_bytes: usize,
     /// When a record counts as durable. Default: [`Durability::Sync`].
     pub durability: Durability,
+    /// How much space is set aside for a full disk, in segments, up to 64. Default: 3.
+    ///
+    /// While they last, everything goes on; [`Journal::room`] says that it should not for long.
+    pub reserve_segments: u32,
 }
 
 /// When a record counts as durable, and so what a power cut costs.
@@ -93,7 +104,8 @@ pub enum Durability {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_bytes: 64 << 20, cache_bytes: 64 << 20, durability: Durability::Sync }
+        let durability = Durability::Sync;
+        Options { segment_bytes: 64 << 20, cache_bytes: 64 << 20, durability, reserve_segments: 3 }
     }
 }
 
@@ -154,7 +166,12 @@ impl Shared {
 
 impl Shared {
     /// Waits until everything appended so far is synced.
-    fn flush(&self, mut front: MutexGuard<'_, Front>) -> Result<(), Fault> {
+    fn flush(&self, front: MutexGuard<'_, Front>) -> Result<(), Fault> {
+        self.flush_unless(front, &|| false).map(|_| ())
+    }
+
+    /// Waits until everything appended so far is synced, or somebody gives up; says which.
+    fn flush_unless(&self, mut front: MutexGuard<'_, Front>, gives_up: &dyn Fn() -> bool) -> Result<bool, Fault> {
         front.flush_wanted += 1;
         let flush = front.flush_wanted;
         self.work.notify_one();
@@ -163,20 +180,23 @@ impl Shared {
             if front.abandoned {
                 return Err(Fault::Closed);
             }
+            if gives_up() {
+                return Ok(false);
+            }
             front = self.settled.wait(front).unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Makes sure that segments may go: what made them superfluous, say their survivors appended again, must not be lost
-    /// after them.
-    fn before_retiring(&self) -> Result<(), Fault> {
+    /// after them. Says whether they may go now: not if the writer waits for the very thread that asks.
+    fn before_retiring(&self) -> Result<bool, Fault> {
         if self.options.durability == Durability::Sync {
-            return Ok(());
+            return Ok(true);
         }
         let front = self.lock();
         front.check()?;
-        self.flush(front)
+        self.flush_unless(front, &|| self.janitor.is_needed())
     }
 
     /// Latches a fault and tells everybody, once.
@@ -215,6 +235,7 @@ impl Local {
     /// As [`Local::open`].
     pub fn open_on(disk: Arc<dyn Disk>, mut options: Options) -> Result<Local, Fault> {
         options.segment_bytes = options.segment_bytes.clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
+        options.reserve_segments = options.reserve_segments.min(RESERVE_SEGMENTS_MAX);
         let failed =
             |operation, name: &str, error: std::io::Error| Fault::io(operation, disk.root().join(name), &error);
         for name in ["", "journal", "snapshots"] {
@@ -245,12 +266,13 @@ impl Local {
         state.opens += 1;
         state.clean = None;
         let (id, opens, lowest) = (state.journal, state.opens, state.first);
-        let janitor = Janitor::new(Arc::clone(&disk), state, options.segment_bytes, spare);
+        let reserve = Reserve::open(Arc::clone(&disk), options.reserve_segments, options.segment_bytes)?;
+        let janitor = Janitor::new(Arc::clone(&disk), state, options.segment_bytes, spare, reserve);
         if recovered.is_none() {
             let first = janitor.prepare(lowest, options.segment_bytes.min(FIRST_SEGMENT_BYTES))?;
             janitor.offer(lowest, first);
         }
-        janitor.state.lock().unwrap_or_else(PoisonError::into_inner).store(&*disk)?;
+        janitor.store(&janitor.state.lock().unwrap_or_else(PoisonError::into_inner))?;
         let shared = Arc::new(Shared {
             catalogue: Catalogue::new(Arc::clone(&disk)),
             disk,
@@ -346,7 +368,7 @@ impl Shared {
                     self.janitor.offer(next, open(next)?);
                 }
                 let file = open(number)?;
-                Active { number, file, end, synced: end, capacity: 0, fresh: false }
+                Active { number, file, end, synced: end, capacity: 0, allocated: 0, fresh: false }
             }
             (Some((number, _, true)), None) => {
                 begin(number + 1, self.janitor.prepare(number + 1, self.options.segment_bytes)?)
@@ -567,8 +589,13 @@ impl Journal for Local {
         }
         let _one = self.shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let held = || self.shared.janitor.is_held();
-        snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes, &held)?;
-        self.shared.note_saved(shard, at);
+        loop {
+            match snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes, &held) {
+                Ok(()) => break self.shared.note_saved(shard, at),
+                Err(fault) if fault.is_full_disk() && self.shared.janitor.make_place(SNAPSHOT_LEAVES) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
         Ok(())
     }
 
@@ -582,6 +609,10 @@ impl Journal for Local {
         Ok(loaded)
     }
 
+    fn room(&self) -> Room {
+        self.shared.janitor.reserve.room()
+    }
+
     fn stats(&self) -> Stats {
         let (segments, bytes) = self.shared.catalogue.size();
         let (more, more_bytes) = self.shared.janitor.size();
@@ -592,6 +623,7 @@ impl Journal for Local {
             syncs: front.syncs,
             records: front.records,
             bytes_appended: front.bytes_appended,
+            room: self.shared.janitor.reserve.room(),
             failed: front.failed.clone(),
         }
     }
@@ -609,7 +641,7 @@ impl Journal for Local {
         if let Some(clean) = end.filter(|_| flushed.is_ok()) {
             let mut state = self.shared.janitor.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.clean = Some(clean);
-            state.store(&*self.shared.disk)?;
+            self.shared.janitor.store(&state)?;
         }
         self.unlock();
         flushed

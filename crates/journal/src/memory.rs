@@ -7,7 +7,7 @@ use std::thread;
 
 use bytes::Bytes;
 
-use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Record, ShardId, Stats, Tenure};
+use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Record, Room, ShardId, Stats, Tenure};
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +44,7 @@ struct State {
     fail_append: Option<Fault>,
     fail_sync: Option<Fault>,
     forgets_durable: bool,
+    room: Room,
     stats: Stats,
 }
 
@@ -129,6 +130,11 @@ impl Memory {
     /// Makes the next sync fail, and with it the journal.
     pub fn fail_next_sync(&self, fault: Fault) {
         self.shared.lock().fail_sync = Some(fault);
+    }
+
+    /// Makes the journal say that it has as much room; it goes on as before.
+    pub fn set_room(&self, room: Room) {
+        self.shared.lock().room = room;
     }
 
     /// Returns what a crash leaves: a new journal of the same kind with the durable records and the snapshots. This one is
@@ -452,9 +458,13 @@ impl Journal for Memory {
         Ok(newest)
     }
 
+    fn room(&self) -> Room {
+        self.shared.lock().room
+    }
+
     fn stats(&self) -> Stats {
         let state = self.shared.lock();
-        Stats { failed: state.failed.clone(), ..state.stats.clone() }
+        Stats { room: state.room, failed: state.failed.clone(), ..state.stats.clone() }
     }
 
     fn close(&self) -> Result<(), Fault> {

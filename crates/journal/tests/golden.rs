@@ -13,8 +13,12 @@ use stanchion_journal::inspect::{self, FrameKind};
 use stanchion_journal::local::Options;
 use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Local, Position, Record, ShardId};
 
-const OPTIONS: Options =
-    Options { segment_bytes: 16 << 10, cache_bytes: 0, durability: stanchion_journal::local::Durability::Sync };
+const OPTIONS: Options = Options {
+    segment_bytes: 16 << 10,
+    cache_bytes: 0,
+    durability: stanchion_journal::local::Durability::Sync,
+    reserve_segments: 0,
+};
 const SNAPSHOT: &[u8] = b"the state after record 4";
 
 struct Deaf;

@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) durability: Durability,
     pub(crate) sixty_second_rules: bool,
     pub(crate) segment_bytes: u64,
+    pub(crate) reserve_segments: u32,
     pub(crate) cache_bytes: u64,
     pub(crate) snapshot_bytes: u64,
     pub(crate) body_bytes_max: usize,
@@ -163,6 +164,7 @@ impl Settings {
             sixty_second_rules: of("sixty_second_rules").read(values::switch)?,
             // The largest record, ten messages of a batch request with all they carry, must fit into a segment.
             segment_bytes: of("segment_size").read(|text| values::size_within(text, 4 << 20, 1 << 30))?,
+            reserve_segments: of("reserve_segments").read(|text| values::count(text, 0, 64))? as u32,
             cache_bytes: of("cache_size").read(|text| values::size_within(text, 0, 1 << 40))?,
             snapshot_bytes: of("snapshot_interval").read(|text| values::size_within(text, 64 << 10, 1 << 40))?,
             // A message of the largest size must get in.

@@ -37,6 +37,7 @@ pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, 
             Durability::Interval(interval) => local::Durability::Interval(interval),
             Durability::Memory => local::Durability::Memory,
         },
+        reserve_segments: settings.reserve_segments,
     };
     Ok(Arc::new(Local::open(directory, options)?))
 }

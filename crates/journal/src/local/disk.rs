@@ -60,8 +60,9 @@ pub trait DiskFile: Send + Sync {
     /// Returns the length in bytes.
     fn length(&self) -> io::Result<u64>;
 
-    /// Asks for space up to a length, so that later writes cannot run out of it.
-    fn reserve(&self, length: u64) -> io::Result<()>;
+    /// Makes the file so long and asks for all its space, so that later writes cannot run out of it; says whether the
+    /// file system could promise that. One that cannot leaves the file as it is.
+    fn reserve(&self, length: u64) -> io::Result<bool>;
 }
 
 /// A directory of the operating system.
@@ -181,11 +182,10 @@ impl DiskFile for File {
         Ok(self.metadata()?.len())
     }
 
-    fn reserve(&self, length: u64) -> io::Result<()> {
+    fn reserve(&self, length: u64) -> io::Result<bool> {
         match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::empty(), 0, length) {
-            Ok(()) => Ok(()),
-            // Some file systems cannot; the zeros written next reserve the space as well, only later.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -3,12 +3,17 @@
 //! A prepared segment has its whole length written with zeros and synced: then a sync of the writer has no metadata to
 //! write, which on most file systems makes it about twice as fast. A segment that has been trimmed has all that already,
 //! so it is kept and used again. Both happen on a thread of their own, away from the writer.
+//!
+//! What fails is tried again, as long as the writer has something to write to: nothing that anybody was told of depends on
+//! it. When the disk is full, the [reserve](Reserve) steps in.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::disk::{Access, Disk, DiskFile};
+use super::reserve::Reserve;
 use super::segment;
 use super::state::State;
 use crate::Fault;
@@ -22,6 +27,10 @@ pub(crate) const NEW: &str = "journal/segment.new";
 /// Where a used segment waits for its next use.
 pub(crate) const SPARE: &str = "journal/segment.spare";
 
+/// After how long a failed attempt is made again, at first and at most.
+const RETRY: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
 /// The part of the janitor that others talk to.
 pub(crate) struct Janitor {
     disk: Arc<dyn Disk>,
@@ -31,11 +40,15 @@ pub(crate) struct Janitor {
     changed: Condvar,
     /// The content of the state file.
     pub(crate) state: Mutex<State>,
+    /// What is kept for a full disk.
+    pub(crate) reserve: Reserve,
 }
 
 #[derive(Default)]
 struct Desk {
     wanted: Option<u64>,
+    /// The writer has nothing left to write to and waits for the segment that is wanted.
+    needed: bool,
     prepared: Option<(u64, Arc<dyn DiskFile>)>,
     /// Segments to put away, each with its bytes.
     retired: VecDeque<Vec<(u64, u64)>>,
@@ -45,20 +58,80 @@ struct Desk {
     holds: usize,
     /// Segments are being put away at this moment.
     putting_away: bool,
+    /// After a failed attempt: how long to leave the disk alone, and until when.
+    pause: Option<(Duration, Instant)>,
     failed: Option<Fault>,
     stop: bool,
+}
+
+/// What there is to do.
+enum Task {
+    Prepare(u64),
+    PutAway(Vec<(u64, u64)>),
+    /// One more piece for the reserve.
+    Replenish,
+    Nothing,
+}
+
+/// Why a segment could not be prepared.
+enum Trouble {
+    /// Nothing depends on what failed: another attempt is as good as the first.
+    Again(Fault),
+    /// What failed was a sync of the directory. A second one would say nothing about the first.
+    Final(Fault),
+}
+
+impl Trouble {
+    fn into_fault(self) -> Fault {
+        match self {
+            Trouble::Again(fault) | Trouble::Final(fault) => fault,
+        }
+    }
 }
 
 impl Desk {
     fn may_put_away(&self) -> bool {
         self.holds == 0 && !self.retired.is_empty()
     }
+
+    fn next(&self, reserve: &Reserve) -> Task {
+        let rests = self.pause.is_some_and(|(_, until)| Instant::now() < until);
+        let retired = self.retired.front().filter(|_| !rests && self.may_put_away());
+        // A segment is prepared first, because the writer may need it soon. But if the disk has refused it, or this is the
+        // last attempt, what is put away may be just what it needs.
+        let urgent = self.needed || self.pause.is_some();
+        match (retired, self.wanted) {
+            (Some(retired), _) if urgent => Task::PutAway(retired.clone()),
+            (_, Some(number)) if self.needed || !rests => Task::Prepare(number),
+            (Some(retired), _) => Task::PutAway(retired.clone()),
+            _ if !rests && !reserve.is_complete() => Task::Replenish,
+            _ => Task::Nothing,
+        }
+    }
+
+    /// Says whether anything is left to do, now or after a rest.
+    fn is_behind(&self, reserve: &Reserve) -> bool {
+        self.wanted.is_some() || self.may_put_away() || !reserve.is_complete()
+    }
+
+    /// Leaves the disk alone for a while, longer each time.
+    fn rest(&mut self) {
+        let pause = self.pause.map_or(RETRY, |(pause, _)| (pause * 2).min(RETRY_MAX));
+        self.pause = Some((pause, Instant::now() + pause));
+    }
 }
 
 impl Janitor {
-    pub(crate) fn new(disk: Arc<dyn Disk>, state: State, segment_bytes: u64, spare: Option<u64>) -> Janitor {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        state: State,
+        segment_bytes: u64,
+        spare: Option<u64>,
+        reserve: Reserve,
+    ) -> Janitor {
+        let (journal, state) = (state.journal, Mutex::new(state));
         let desk = Mutex::new(Desk { spare, ..Desk::default() });
-        Janitor { disk, journal: state.journal, segment_bytes, desk, changed: Condvar::new(), state: Mutex::new(state) }
+        Janitor { disk, journal, segment_bytes, desk, changed: Condvar::new(), state, reserve }
     }
 
     fn lock(&self) -> MutexGuard<'_, Desk> {
@@ -79,12 +152,23 @@ impl Janitor {
         }
     }
 
-    /// Waits for a segment that has been asked for.
+    /// Says that the writer has nothing to write to until it has the segment that it wanted.
+    pub(crate) fn need(&self) {
+        let mut desk = self.lock();
+        if desk.prepared.is_none() {
+            desk.needed = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a segment that has been asked for. There is nothing else to write to, so a failure to prepare it is the
+    /// caller's.
     pub(crate) fn take(&self, number: u64) -> Result<Arc<dyn DiskFile>, Fault> {
         let mut desk = self.lock();
         loop {
             if let Some((prepared, file)) = desk.prepared.take() {
                 assert_eq!(prepared, number, "segments are prepared in the order of their use");
+                desk.needed = false;
                 return Ok(file);
             }
             if let Some(fault) = &desk.failed {
@@ -138,22 +222,23 @@ impl Janitor {
         self.changed.notify_all();
     }
 
-    /// Waits until there is nothing to do, or nothing that a hold permits.
+    /// Waits until there is nothing to do, or it cannot be done for now, be it that a hold forbids it.
     pub(crate) fn settle(&self) {
         let mut desk = self.lock();
-        while !desk.stop && desk.failed.is_none() && (desk.wanted.is_some() || desk.may_put_away()) {
+        while !desk.stop && desk.failed.is_none() && desk.pause.is_none() && desk.is_behind(&self.reserve) {
             desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Returns how many files are prepared, kept for their next use or not yet put away, and their bytes.
+    /// Returns how many files are prepared, kept for their next use or for a full disk, or not yet put away, and their
+    /// bytes.
     pub(crate) fn size(&self) -> (u64, u64) {
         let desk = self.lock();
         // A file that cannot be measured now cannot be used either, which its user will say.
         let prepared = desk.prepared.as_ref().map(|(_, file)| file.length().unwrap_or(0));
         let retired = desk.retired.iter().flatten().map(|&(_, bytes)| bytes);
         let sizes = retired.chain(prepared).chain(desk.spare);
-        sizes.fold((0, 0), |(files, sum), bytes| (files + 1, sum + bytes))
+        sizes.fold(self.reserve.size(), |(files, sum), bytes| (files + 1, sum + bytes))
     }
 
     /// Makes the thread leave after what it is doing.
@@ -162,67 +247,179 @@ impl Janitor {
         self.changed.notify_all();
     }
 
-    /// The life of the thread. `before_retiring` is called before any segment is put away, and may wait.
-    pub(crate) fn run(&self, before_retiring: &dyn Fn() -> Result<(), Fault>) {
+    /// Says whether the writer waits for a segment.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.lock().needed
+    }
+
+    /// The life of the thread. `before_retiring` is called before any segment is put away, may wait, and says whether it
+    /// may be put away now.
+    pub(crate) fn run(&self, before_retiring: &dyn Fn() -> Result<bool, Fault>) {
         let mut desk = self.lock();
         loop {
             if desk.stop || desk.failed.is_some() {
                 return;
             }
-            if let Some(number) = desk.wanted {
-                drop(desk);
-                let prepared = self.prepare(number, self.segment_bytes);
-                desk = self.lock();
-                desk.wanted = None;
-                match prepared {
-                    Ok(file) => desk.prepared = Some((number, file)),
-                    Err(fault) => {
-                        tracing::error!(%fault, number, "cannot prepare a segment");
-                        desk.failed = Some(fault);
+            match desk.next(&self.reserve) {
+                Task::Prepare(number) => {
+                    let needed = desk.needed;
+                    drop(desk);
+                    let prepared = self.try_prepare(number, self.segment_bytes);
+                    desk = self.lock();
+                    self.note_prepared(&mut desk, number, needed, prepared);
+                }
+                Task::PutAway(segments) => {
+                    desk.putting_away = true;
+                    drop(desk);
+                    let put_away = before_retiring().and_then(|now| {
+                        if now {
+                            self.put_away(&segments)?;
+                        }
+                        Ok(now)
+                    });
+                    desk = self.lock();
+                    desk.putting_away = false;
+                    match put_away {
+                        Ok(true) => {
+                            desk.retired.pop_front();
+                            desk.pause = None;
+                        }
+                        Ok(false) => desk.rest(),
+                        Err(fault) if fault.is_full_disk() => desk.rest(),
+                        Err(fault) => {
+                            // Nothing is lost: the files stay, and the next start removes them.
+                            desk.retired.pop_front();
+                            tracing::warn!(%fault, "cannot put trimmed segments away");
+                        }
                     }
                 }
-                self.changed.notify_all();
-            } else if let Some(segments) = desk.retired.front().filter(|_| desk.may_put_away()).cloned() {
-                desk.putting_away = true;
-                drop(desk);
-                let put_away = before_retiring().and_then(|()| self.put_away(&segments));
-                desk = self.lock();
-                desk.putting_away = false;
-                desk.retired.pop_front();
-                if let Err(fault) = put_away {
-                    // Nothing is lost: the files stay, and the next start removes them.
-                    tracing::warn!(%fault, "cannot put trimmed segments away");
+                Task::Replenish => {
+                    drop(desk);
+                    let added = self.reserve.add();
+                    desk = self.lock();
+                    match added {
+                        Ok(()) => desk.pause = None,
+                        Err(fault) => {
+                            if fault.is_full_disk() {
+                                self.reserve.note_refusal();
+                            } else if desk.pause.is_none() {
+                                tracing::warn!(%fault, "cannot set space aside for a full disk, and try again");
+                            }
+                            desk.rest();
+                        }
+                    }
                 }
-                self.changed.notify_all();
-            } else {
-                desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
+                Task::Nothing => {
+                    if desk.wanted.is_none() && !desk.may_put_away() {
+                        self.reserve.note_plenty();
+                    }
+                    let until = desk.pause.map(|(_, until)| until.saturating_duration_since(Instant::now()));
+                    desk = match until.filter(|_| desk.is_behind(&self.reserve)) {
+                        Some(left) => self.changed.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0,
+                        None => self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner),
+                    };
+                    continue;
+                }
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn note_prepared(&self, desk: &mut Desk, number: u64, needed: bool, prepared: Result<Arc<dyn DiskFile>, Trouble>) {
+        match prepared {
+            Ok(file) => {
+                desk.wanted = None;
+                desk.pause = None;
+                desk.prepared = Some((number, file));
+            }
+            Err(Trouble::Again(fault)) if !needed => {
+                if desk.pause.is_none() {
+                    tracing::warn!(%fault, number, "cannot prepare a segment, and try again");
+                }
+                desk.rest();
+            }
+            Err(trouble) => {
+                let fault = trouble.into_fault();
+                tracing::error!(%fault, number, "cannot prepare a segment, and there is no other to write to");
+                desk.failed = Some(fault);
             }
         }
     }
 
     /// Makes a segment ready for use, durably: page, space and name.
     pub(crate) fn prepare(&self, number: u64, bytes: u64) -> Result<Arc<dyn DiskFile>, Fault> {
+        self.try_prepare(number, bytes).map_err(Trouble::into_fault)
+    }
+
+    fn try_prepare(&self, number: u64, bytes: u64) -> Result<Arc<dyn DiskFile>, Trouble> {
+        let spare = self.lock().spare.take();
+        if spare.is_some() {
+            return self.rename_in(SPARE, number);
+        }
+        let created = self.create(bytes);
+        match created {
+            Ok(()) => self.rename_in(NEW, number),
+            Err(fault) => {
+                // What could be had of it is better left to others.
+                let _ = self.disk.remove(NEW);
+                if !fault.is_full_disk() {
+                    return Err(Trouble::Again(fault));
+                }
+                self.reserve.note_refusal();
+                match self.reserve.take() {
+                    Some(piece) => self.rename_in(&piece, number),
+                    None => Err(Trouble::Again(fault)),
+                }
+            }
+        }
+    }
+
+    fn create(&self, bytes: u64) -> Result<(), Fault> {
+        let path = self.disk.root().join(NEW);
+        let file = self.disk.create(NEW).map_err(|error| Fault::io("create", &path, &error))?;
+        fill(&*file, bytes).map_err(|error| Fault::io("prepare", &path, &error))
+    }
+
+    /// Makes a file with space in it a segment.
+    fn rename_in(&self, from: &str, number: u64) -> Result<Arc<dyn DiskFile>, Trouble> {
         let disk = &*self.disk;
-        let name = segment::name(number);
-        let path = disk.root().join(&name);
-        let spare = std::mem::take(&mut self.lock().spare);
-        let (from, file) = if spare.is_some() {
-            (
-                SPARE,
-                disk.open(SPARE, Access::Write).map_err(|error| Fault::io("open", disk.root().join(SPARE), &error))?,
-            )
-        } else {
-            let file = disk.create(NEW).map_err(|error| Fault::io("create", disk.root().join(NEW), &error))?;
-            fill(&*file, bytes).map_err(|error| Fault::io("prepare", &path, &error))?;
-            (NEW, file)
-        };
-        let length = file.length().map_err(|error| Fault::io("measure", &path, &error))?;
+        let (name, old) = (segment::name(number), disk.root().join(from));
+        let failed = |operation, error| Trouble::Again(Fault::io(operation, &old, &error));
+        let file = disk.open(from, Access::Write).map_err(|error| failed("open", error))?;
+        let length = file.length().map_err(|error| failed("measure", error))?;
         let page = segment::page(self.journal, number, length);
-        file.write_at(&mut [IoSlice::new(&page)], 0).map_err(|error| Fault::io("write", &path, &error))?;
-        file.sync().map_err(|error| Fault::io("sync", &path, &error))?;
-        disk.rename(from, &name).map_err(|error| Fault::io("rename", &path, &error))?;
-        disk.sync_directory("journal").map_err(|error| Fault::io("sync", disk.root().join("journal"), &error))?;
+        file.write_at(&mut [IoSlice::new(&page)], 0).map_err(|error| failed("write", error))?;
+        file.sync().map_err(|error| failed("sync", error))?;
+        disk.rename(from, &name).map_err(|error| failed("rename", error))?;
+        let synced = disk.sync_directory("journal");
+        synced.map_err(|error| Trouble::Final(Fault::io("sync", disk.root().join("journal"), &error)))?;
         Ok(file)
+    }
+
+    /// Writes the state file; if there is no space left for it, something kept makes place.
+    pub(crate) fn store(&self, state: &State) -> Result<(), Fault> {
+        loop {
+            match state.store(&*self.disk) {
+                Err(fault) if fault.is_full_disk() && self.make_place(0) => {}
+                stored => return stored,
+            }
+        }
+    }
+
+    /// Gives up something that is kept, so that something small can be written on a full disk; says whether there was
+    /// anything. As many pieces of the reserve as `keep` stay.
+    pub(crate) fn make_place(&self, keep: usize) -> bool {
+        let spare = {
+            let mut desk = self.lock();
+            // What becomes free is for the caller, and not for a new piece.
+            desk.rest();
+            desk.spare.take()
+        };
+        if spare.is_some() {
+            self.reserve.note_refusal();
+            return self.disk.remove(SPARE).and_then(|()| self.disk.sync_directory("journal")).is_ok();
+        }
+        self.reserve.spend(keep)
     }
 
     fn put_away(&self, segments: &[(u64, u64)]) -> Result<(), Fault> {
@@ -233,12 +430,17 @@ impl Janitor {
             for &(number, _) in segments {
                 state.forget(number);
             }
-            state.store(disk)?;
+            self.store(&state)?;
         }
         for &(number, _) in segments {
             let name = segment::name(number);
             let path = disk.root().join(&name);
-            let file = disk.open(&name, Access::Read).map_err(|error| Fault::io("open", &path, &error))?;
+            let file = match disk.open(&name, Access::Read) {
+                Ok(file) => file,
+                // An attempt that failed later on has put this one away.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Fault::io("open", &path, &error)),
+            };
             let length = file.length().map_err(|error| Fault::io("measure", &path, &error))?;
             // The first segment is smaller, and one that held a huge record larger, than is worth keeping.
             let fits = (self.segment_bytes..=self.segment_bytes.saturating_mul(2)).contains(&length);
@@ -247,6 +449,8 @@ impl Janitor {
                 disk.sync_directory("journal")
                     .map_err(|error| Fault::io("sync", disk.root().join("journal"), &error))?;
                 self.lock().spare = Some(length);
+            } else if fits && !self.reserve.is_complete() {
+                self.reserve.accept(&name, length)?;
             } else {
                 disk.remove(&name).map_err(|error| Fault::io("remove", &path, &error))?;
             }

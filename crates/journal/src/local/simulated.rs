@@ -3,6 +3,8 @@
 //! Writes are visible at once and durable after a sync of the file; names are durable after a sync of the directory.
 //! A [power cut](Simulated::power_cut) drops, keeps or tears whatever was not, sector by sector, as chance has it. So
 //! tests can show that nothing depends on a write that was never synced.
+//!
+//! It can be [full](Simulated::set_space), and [refuse](Simulated::refuse) whatever a test wants it to.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -15,6 +17,40 @@ use super::disk::{Access, Disk, DiskFile};
 
 /// What a disk writes as a whole or not at all, in bytes.
 const SECTOR: u64 = 512;
+/// What a file's length is rounded up to when space is counted, in bytes.
+const BLOCK: u64 = 4096;
+
+/// What a disk can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// Open a file that exists.
+    Open,
+    /// Create a file.
+    Create,
+    /// Ask for space for a file.
+    Reserve,
+    /// Write to a file.
+    Write,
+    /// Make a file's content durable.
+    Sync,
+    /// Give a file another name.
+    Rename,
+    /// Remove a file.
+    Remove,
+    /// Make the names of a directory durable.
+    SyncDirectory,
+}
+
+/// What the disk refuses, until it has refused it often enough.
+struct Refusal {
+    operation: Operation,
+    /// Part of the names that it is about.
+    part: String,
+    kind: io::ErrorKind,
+    times: u64,
+    /// How much of a write is done before it fails, in bytes.
+    done: usize,
+}
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone)]
@@ -34,9 +70,11 @@ struct State {
     operations: u64,
     /// Everything fails from this operation on.
     off_at: Option<u64>,
-    /// The next write or sync fails.
-    fail_write: Option<io::ErrorKind>,
-    fail_sync: Option<io::ErrorKind>,
+    refusals: Vec<Refusal>,
+    /// How often each operation was asked for, refused or not.
+    asked: BTreeMap<Operation, u64>,
+    /// How much all files may have, in bytes.
+    space: Option<u64>,
     locked: Arc<AtomicBool>,
 }
 
@@ -107,12 +145,48 @@ impl Simulated {
 
     /// Makes the next write fail.
     pub fn fail_next_write(&self, kind: io::ErrorKind) {
-        self.lock().fail_write = Some(kind);
+        self.refuse(Operation::Write, "", kind, 1);
     }
 
     /// Makes the next sync of a file fail.
     pub fn fail_next_sync(&self, kind: io::ErrorKind) {
-        self.lock().fail_sync = Some(kind);
+        self.refuse(Operation::Sync, "", kind, 1);
+    }
+
+    /// Refuses an operation on files whose names have a part, the next few times.
+    pub fn refuse(&self, operation: Operation, part: &str, kind: io::ErrorKind, times: u64) {
+        self.lock().refusals.push(Refusal { operation, part: part.to_owned(), kind, times, done: 0 });
+    }
+
+    /// Makes the next write to a file whose name has a part fail after some bytes.
+    pub fn cut_next_write(&self, part: &str, kind: io::ErrorKind, done: usize) {
+        let refusal = Refusal { operation: Operation::Write, part: part.to_owned(), kind, times: 1, done };
+        self.lock().refusals.push(refusal);
+    }
+
+    /// Returns how often something is still to be refused.
+    pub fn refusals(&self) -> u64 {
+        self.lock().refusals.iter().map(|refusal| refusal.times).sum()
+    }
+
+    /// Takes all refusals back.
+    pub fn allow_all(&self) {
+        self.lock().refusals.clear();
+    }
+
+    /// Returns how often an operation has been asked for, refused or not.
+    pub fn asked(&self, operation: Operation) -> u64 {
+        self.lock().asked.get(&operation).copied().unwrap_or(0)
+    }
+
+    /// Makes the disk so large, in bytes; it may be smaller than what is on it.
+    pub fn set_space(&self, bytes: u64) {
+        self.lock().space = Some(bytes);
+    }
+
+    /// Returns how much of the disk is in use, in bytes.
+    pub fn used(&self) -> u64 {
+        self.lock().used()
     }
 
     /// Returns how many operations have changed something.
@@ -147,7 +221,8 @@ impl Simulated {
             files.insert(id, Content { now: left.clone(), synced: left, writes: Vec::new() });
         }
         let next = state.next;
-        let state = State { files, next, synced_names: names.clone(), names, ..State::default() };
+        let space = state.space;
+        let state = State { files, next, synced_names: names.clone(), names, space, ..State::default() };
         Simulated { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -173,6 +248,41 @@ impl State {
         }
         self.operations += 1;
         Ok(())
+    }
+
+    /// Counts an operation, and refuses it if it is to be refused; a write may get some bytes done before that.
+    fn ask(&mut self, operation: Operation, name: &str) -> Result<(), (io::Error, usize)> {
+        *self.asked.entry(operation).or_default() += 1;
+        let meant = |refusal: &Refusal| refusal.operation == operation && name.contains(&refusal.part);
+        let Some(at) = self.refusals.iter().position(meant) else { return Ok(()) };
+        let refusal = &mut self.refusals[at];
+        refusal.times -= 1;
+        let answer = (refusal.kind.into(), refusal.done);
+        if refusal.times == 0 {
+            self.refusals.remove(at);
+        }
+        Err(answer)
+    }
+
+    fn ask_for(&mut self, operation: Operation, name: &str) -> io::Result<()> {
+        self.ask(operation, name).map_err(|(error, _)| error)
+    }
+
+    /// Returns the name of a file; nothing if it has been removed.
+    fn name(&self, id: u64) -> String {
+        self.names.iter().find(|(_, of)| **of == id).map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+
+    fn used(&self) -> u64 {
+        let named = self.names.values().filter_map(|id| self.files.get(id));
+        named.map(|content| (content.now.len() as u64).next_multiple_of(BLOCK)).sum()
+    }
+
+    /// Returns how long a file may become.
+    fn length_max(&self, id: u64) -> u64 {
+        let Some(space) = self.space else { return u64::MAX };
+        let length = self.files.get(&id).map_or(0, |content| content.now.len() as u64);
+        length.next_multiple_of(BLOCK) + space.saturating_sub(self.used()) / BLOCK * BLOCK
     }
 
     fn change(&mut self, change: Change) {
@@ -256,13 +366,17 @@ impl Disk for Simulated {
     }
 
     fn open(&self, name: &str, _access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let id = self.lock().find(name)?;
+        let mut state = self.lock();
+        state.ask_for(Operation::Open, name)?;
+        let id = state.find(name)?;
+        drop(state);
         Ok(Arc::new(SimulatedFile { disk: self.clone(), id }))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.lock();
         state.operate()?;
+        state.ask_for(Operation::Create, name)?;
         let id = state.next;
         state.next += 1;
         state.files.insert(id, Content::default());
@@ -274,6 +388,7 @@ impl Disk for Simulated {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
+        state.ask_for(Operation::Rename, to)?;
         let id = state.find(from)?;
         state.change(Change::Renamed(from.to_owned(), to.to_owned(), id));
         Ok(())
@@ -282,6 +397,7 @@ impl Disk for Simulated {
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
+        state.ask_for(Operation::Remove, name)?;
         state.find(name)?;
         state.change(Change::Unnamed(name.to_owned()));
         Ok(())
@@ -290,6 +406,7 @@ impl Disk for Simulated {
     fn sync_directory(&self, directory: &str) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
+        state.ask_for(Operation::SyncDirectory, directory)?;
         let changes = std::mem::take(&mut state.changes);
         let (synced, rest): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.directory() == directory);
         for change in synced {
@@ -304,14 +421,25 @@ impl DiskFile for SimulatedFile {
     fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.operate()?;
-        if let Some(kind) = state.fail_write.take() {
-            return Err(kind.into());
+        let name = state.name(self.id);
+        let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let mut answer = Ok(());
+        if let Err((error, done)) = state.ask(Operation::Write, &name) {
+            bytes.truncate(done);
+            answer = Err(error);
+        }
+        let most = state.length_max(self.id).saturating_sub(offset);
+        if bytes.len() as u64 > most {
+            // What still fits is written.
+            bytes.truncate(most as usize);
+            answer = Err(io::ErrorKind::StorageFull.into());
         }
         let content = state.content(self.id)?;
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-        put(&mut content.now, offset, &bytes);
-        content.writes.push((offset, bytes));
-        Ok(())
+        if !bytes.is_empty() {
+            put(&mut content.now, offset, &bytes);
+            content.writes.push((offset, bytes));
+        }
+        answer
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -326,13 +454,15 @@ impl DiskFile for SimulatedFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.operate()?;
-        if let Some(kind) = state.fail_sync.take() {
-            return Err(kind.into());
-        }
+        let name = state.name(self.id);
+        state.ask_for(Operation::Sync, &name)?;
         let content = state.content(self.id)?;
         for (at, bytes) in std::mem::take(&mut content.writes) {
             put(&mut content.synced, at, &bytes);
         }
+        // Space that was asked for has become part of the file as well.
+        let length = content.now.len().max(content.synced.len());
+        content.synced.resize(length, 0);
         Ok(())
     }
 
@@ -340,13 +470,20 @@ impl DiskFile for SimulatedFile {
         Ok(self.disk.lock().content(self.id)?.now.len() as u64)
     }
 
-    fn reserve(&self, length: u64) -> io::Result<()> {
+    fn reserve(&self, length: u64) -> io::Result<bool> {
         let mut state = self.disk.lock();
+        state.operate()?;
+        let name = state.name(self.id);
+        state.ask_for(Operation::Reserve, &name)?;
+        let most = state.length_max(self.id);
+        if length > most {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let content = state.content(self.id)?;
         if (content.now.len() as u64) < length {
             content.now.resize(length as usize, 0);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn positions(disk: &dyn Disk, shard: ShardId) -> Result<Vec<Position>
     Ok(positions)
 }
 
-/// Writes a snapshot, durably, and then removes all but the last two, unless somebody holds the files.
+/// Writes a snapshot, durably, and then removes all but the last two, unless somebody holds the files. If
+/// that fails, the one before is as good as it was.
 pub(crate) fn save(
     disk: &dyn Disk,
     journal: u64,
@@ -68,10 +69,11 @@ pub(crate) fn save(
     let new = format!("{DIRECTORY}/{:05}.new", shard.0);
     let name = name(shard, at);
     let path = disk.root().join(&new);
-    let file = disk.create(&new).map_err(|error| Fault::io("create", &path, &error))?;
-    let written = file.write_at(&mut [IoSlice::new(&header), IoSlice::new(body)], 0);
-    written.map_err(|error| Fault::io("write", &path, &error))?;
-    file.sync().map_err(|error| Fault::io("sync", &path, &error))?;
+    if let Err(fault) = write(disk, &new, &mut [IoSlice::new(&header), IoSlice::new(body)]) {
+        // Half a snapshot is of no use, and others may need its space.
+        let _ = disk.remove(&new);
+        return Err(fault);
+    }
     disk.rename(&new, &name).map_err(|error| Fault::io("rename", &path, &error))?;
     let directory = disk.root().join(DIRECTORY);
     disk.sync_directory(DIRECTORY).map_err(|error| Fault::io("sync", &directory, &error))?;
@@ -83,6 +85,13 @@ pub(crate) fn save(
         disk.remove(&name).map_err(|error| Fault::io("remove", disk.root().join(&name), &error))?;
     }
     disk.sync_directory(DIRECTORY).map_err(|error| Fault::io("sync", &directory, &error))
+}
+
+fn write(disk: &dyn Disk, name: &str, slices: &mut [IoSlice<'_>]) -> Result<(), Fault> {
+    let path = disk.root().join(name);
+    let file = disk.create(name).map_err(|error| Fault::io("create", &path, &error))?;
+    file.write_at(slices, 0).map_err(|error| Fault::io("write", &path, &error))?;
+    file.sync().map_err(|error| Fault::io("sync", &path, &error))
 }
 
 /// Reads a snapshot and checks it. `journal` is not checked if it is `None`.

@@ -21,6 +21,9 @@ use crate::{Fault, Listener, Position, ShardId};
 /// at 1 KiB copying gains nothing over one more slice, and below that a slice costs more than the copy.
 const COPY_MAX: usize = 512;
 
+/// By how much more than it needs a segment grows that must, in bytes.
+const GROWTH: u64 = 1 << 20;
+
 /// What is kept of the arena for the next group, in bytes.
 const ARENA_KEPT: usize = 4 << 20;
 
@@ -49,6 +52,8 @@ pub(crate) struct Active {
     pub(crate) synced: u64,
     /// Up to here the file has been prepared.
     pub(crate) capacity: u64,
+    /// Up to here the file has space, so that a write cannot find the disk full.
+    pub(crate) allocated: u64,
     /// No record has been written to it.
     pub(crate) fresh: bool,
 }
@@ -56,7 +61,7 @@ pub(crate) struct Active {
 impl Active {
     /// Returns a prepared segment as the active one.
     pub(crate) fn begin(number: u64, file: Arc<dyn DiskFile>) -> Active {
-        Active { number, file, end: FRAMES, synced: FRAMES, capacity: 0, fresh: true }
+        Active { number, file, end: FRAMES, synced: FRAMES, capacity: 0, allocated: 0, fresh: true }
     }
 }
 
@@ -182,6 +187,7 @@ impl Writer {
             let start = self.active.end;
             next = self.gather(group, next);
             if self.active.end > start {
+                self.make_room()?;
                 self.put(group, start)?;
             }
             if next < group.len() {
@@ -234,14 +240,51 @@ impl Writer {
         next
     }
 
-    /// Says whether a frame goes into the active segment.
+    /// Says whether a frame goes into the active segment, and its seal after it.
     ///
     /// If the next segment is not ready, this one grows: syncs are slower then, but nobody waits for megabytes of zeros.
-    /// Only at twice its length the writer does wait.
-    fn fits(&self, bytes: u64) -> bool {
+    /// Only at twice its length the writer does wait, or if the disk has no space for growth: then the one who prepares
+    /// segments has some in reserve.
+    fn fits(&mut self, bytes: u64) -> bool {
         let end = self.active.end + bytes;
+        let end = end + self.seal_bytes(end);
+        if self.active.fresh || end <= self.active.capacity {
+            return true;
+        }
         let most = self.shared.options.segment_bytes.max(self.active.capacity) * 2;
-        self.active.fresh || end <= self.active.capacity || (end <= most && !self.shared.janitor.is_ready())
+        if end > most || self.shared.janitor.is_ready() {
+            return false;
+        }
+        end <= self.active.allocated || self.allocate((end + GROWTH).min(most)).is_ok()
+    }
+
+    /// Returns how long a seal after `end` may be at most, in bytes.
+    fn seal_bytes(&self, end: u64) -> u64 {
+        // Where a shard stands, the head of its index, and one entry more than it has spans.
+        let shards = self.tails.len() as u64 + 1;
+        let payload = 8 + shards * (16 + 24 + 8) + (end / index::SPAN + 1) * 8;
+        frame::frame_bytes(payload as usize) as u64
+    }
+
+    /// Makes sure that what has been laid out has space, also if it is a record longer than a segment.
+    fn make_room(&mut self) -> Result<(), Fault> {
+        let end = self.active.end + self.seal_bytes(self.active.end);
+        while end > self.active.allocated {
+            match self.allocate(end) {
+                Err(fault) if fault.is_full_disk() && self.shared.janitor.make_place(0) => {}
+                allocated => return allocated,
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the disk for the space of the active segment up to some length.
+    fn allocate(&mut self, length: u64) -> Result<(), Fault> {
+        // Where space cannot be asked for, writing will find out whether there is some.
+        self.active.file.reserve(length).map_err(|error| self.fault("extend", &error))?;
+        self.active.allocated = length;
+        self.shared.catalogue.note(self.active.number, &[], length);
+        Ok(())
     }
 
     /// Writes what has been laid out.
@@ -274,6 +317,10 @@ impl Writer {
     fn roll(&mut self) -> Result<(), Fault> {
         self.seal()?;
         let number = self.active.number + 1;
+        self.shared.janitor.need();
+        // Whoever prepares segments may be waiting for a sync.
+        drop(self.shared.lock());
+        self.shared.settled.notify_all();
         let file = self.shared.janitor.take(number)?;
         self.active = Active::begin(number, file);
         self.begin()?;
@@ -304,6 +351,7 @@ impl Writer {
     /// trimmed, the lowest segment tells the positions before it.
     pub(crate) fn begin(&mut self) -> Result<(), Fault> {
         self.active.capacity = self.active.file.length().map_err(|error| self.fault("measure", &error))?;
+        self.active.allocated = self.active.capacity;
         if self.active.end > FRAMES {
             return Ok(());
         }

@@ -31,7 +31,7 @@ impl Setting {
 }
 
 /// Every setting, in the order in which `check` prints them.
-pub(crate) const SETTINGS: [Setting; 16] = [
+pub(crate) const SETTINGS: [Setting; 17] = [
     Setting {
         key: "data_dir",
         value: "DIR",
@@ -78,6 +78,13 @@ pub(crate) const SETTINGS: [Setting; 16] = [
         value: "SIZE",
         default: "64MiB",
         help: "Size of a file of the journal. Space comes back in whole files.",
+    },
+    Setting {
+        key: "reserve_segments",
+        value: "NUMBER",
+        default: "3",
+        help: "How many files of the journal are set aside for a full disk. Sends are refused then, while receives \
+               and deletes go on in them.",
     },
     Setting {
         key: "cache_size",

@@ -78,6 +78,7 @@ fn every_setting_refuses_a_value_that_it_cannot_have() {
         ("durability", "no"),
         ("sixty_second_rules", "maybe"),
         ("segment_size", "tiny"),
+        ("reserve_segments", "65"),
         ("cache_size", "-1"),
         ("snapshot_interval", "1"),
         ("body_limit", "1KiB"),

@@ -123,6 +123,7 @@ fn save(settings: &Settings, directory: &Path, checked: &Checked) -> Result<(), 
         cache_bytes: 0,
         // All is synced at the end, before the new journal gets its name.
         durability: local::Durability::Memory,
+        reserve_segments: 0,
     };
     let journal = Local::open(&new, options)?;
     let mut losses = 0;

@@ -1,5 +1,9 @@
 //! What files add to the contract: damage, torn writes, and space that is used again.
 
+mod cuts;
+mod faults;
+mod full_disk;
+
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -11,7 +15,8 @@ use stanchion_journal::local::{Disk, Durability, Options};
 use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Local, Position, Record, ShardId};
 
 const SHARD: ShardId = ShardId(1);
-const SMALL: Options = Options { segment_bytes: 16 << 10, cache_bytes: 0, durability: Durability::Sync };
+const SMALL: Options =
+    Options { segment_bytes: 16 << 10, cache_bytes: 0, durability: Durability::Sync, reserve_segments: 1 };
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for a journal.
