@@ -59,8 +59,8 @@ struct Awaited {
     looked_up: bool,
     /// The moment at which it was decided.
     decided_at: Timestamp,
-    /// When what it handed out becomes visible again.
-    until: Timestamp,
+    /// When what it handed out may become visible again.
+    untils: Vec<Timestamp>,
 }
 
 /// A turn as the oracle gets to see it.
@@ -168,6 +168,18 @@ impl Oracle {
         if turn.record.is_some() && position != self.tail + 1 {
             return Err(format!("record {position} follows record {}", self.tail));
         }
+        // A receive that had to wait for a page may be decided in one turn with what changes its queue's timeout.
+        let defaults = |queue: QueueId| -> Vec<u32> {
+            let set = events.iter().filter_map(|(event, _)| match event {
+                Event::AttributesSet { queue: other, attributes } if *other == queue => {
+                    Some(attributes.visibility_seconds)
+                }
+                _ => None,
+            });
+            std::iter::once(self.truth.shadow.visibility_seconds(queue)).chain(set).collect()
+        };
+        let defaults: Vec<Vec<u32>> =
+            decided.iter().map(|(_, pending)| queue_of(pending).map(defaults).unwrap_or_default()).collect();
         let answers = self.walk(&decided, &receivers, events, turn, position)?;
         self.truth.shadow.settle(&self.truth.layout);
         if turn.record.is_some() {
@@ -177,16 +189,14 @@ impl Oracle {
         self.receives_explained(&decided, position)?;
         self.nobody_overtaken(&decided, now)?;
         let mut gate: Vec<Awaited> = Vec::new();
-        for ((ticket, pending), permitted) in decided.into_iter().zip(answers) {
+        for (((ticket, pending), permitted), defaults) in decided.into_iter().zip(answers).zip(defaults) {
             let Pending { command, looked_up, .. } = pending;
             let receive = match &command {
                 Command::Receive(receive) => Some(receive.clone()),
                 _ => None,
             };
-            let visibility = receive.as_ref().map_or(0, |receive| {
-                let default = self.truth.shadow.visibility_seconds(receive.queue);
-                receive.visibility_seconds.unwrap_or(default)
-            });
+            let own = receive.as_ref().and_then(|receive| receive.visibility_seconds);
+            let visibilities = own.map_or(defaults, |seconds| vec![seconds]);
             if permitted.is_empty() && receive.is_none() {
                 return Err(format!("{ticket:?} was decided and nothing explains how"));
             }
@@ -198,7 +208,7 @@ impl Oracle {
                 command,
                 looked_up,
                 decided_at: now,
-                until: now.plus_seconds(visibility),
+                untils: visibilities.into_iter().map(|seconds| now.plus_seconds(seconds)).collect(),
             });
         }
         self.gate.extend(gate);
@@ -583,7 +593,7 @@ impl Oracle {
         let fits = |handout: &Handout| {
             handout.queue == receive.queue
                 && handout.deliveries == told
-                && awaited.until == handout.until
+                && awaited.untils.contains(&handout.until)
                 && (handout.repeated || told.len() <= receive.max_messages)
         };
         // The same attempt may have been received and repeated within a turn.
