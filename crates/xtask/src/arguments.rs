@@ -11,6 +11,8 @@ pub(crate) enum Command {
     Clients,
     /// Measures deep backlogs.
     Depth,
+    /// Loads a server for as long as one likes.
+    Soak,
 }
 
 /// The command line, checked.
@@ -28,6 +30,8 @@ pub(crate) struct Arguments {
     pub(crate) only: Vec<String>,
     /// A server that is already running.
     pub(crate) endpoint: Option<String>,
+    /// How long a soak takes.
+    pub(crate) minutes: Option<u64>,
     /// Words that the program that is run understands.
     pub(crate) passed_on: Vec<String>,
 }
@@ -50,6 +54,7 @@ impl Arguments {
             "test" | "ci" => Command::Test,
             "clients" => Command::Clients,
             "depth" => Command::Depth,
+            "soak" => Command::Soak,
             other => return Err(format!("unknown command `{other}`")),
         };
         let mut arguments = Self {
@@ -59,6 +64,7 @@ impl Arguments {
             require_all: on_build_machine || name == "ci",
             only: Vec::new(),
             endpoint: None,
+            minutes: None,
             passed_on: Vec::new(),
         };
         if command_passes_on(&arguments.command) {
@@ -71,6 +77,12 @@ impl Arguments {
                 "--list" => arguments.list = true,
                 "--require-all" => arguments.require_all = true,
                 "--only" | "--step" => arguments.only.push(value(&word, &mut words)?),
+                "--minutes" => {
+                    let text = value(&word, &mut words)?;
+                    let minutes = text.parse().ok().filter(|minutes| *minutes > 0);
+                    arguments.minutes =
+                        Some(minutes.ok_or_else(|| format!("`--minutes {text}` is no number above 0"))?);
+                }
                 "--endpoint" => arguments.endpoint = Some(value(&word, &mut words)?),
                 "--help" | "-h" => arguments.command = Command::Help,
                 other => return Err(format!("unknown option `{other}`")),
@@ -129,6 +141,13 @@ mod tests {
         let arguments = parse("depth --scenario purge -n 5").expect("a valid line");
         assert_eq!(arguments.command, Command::Depth);
         assert_eq!(arguments.passed_on, ["--scenario", "purge", "-n", "5"]);
+    }
+
+    #[test]
+    fn a_soak_takes_whole_minutes() {
+        assert_eq!(parse("soak --minutes 120").expect("a valid line").minutes, Some(120));
+        assert!(parse("soak --minutes 0").unwrap_err().contains("--minutes 0"));
+        assert!(parse("soak --minutes").unwrap_err().contains("--minutes"));
     }
 
     #[test]

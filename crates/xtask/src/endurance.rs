@@ -1,14 +1,18 @@
-//! The long measurement: deep backlogs.
+//! The long measurements: deep backlogs, and hours of load.
 
 use std::process::Command;
 use std::time::Duration;
 
 use crate::process;
 
+/// How long a soak takes when nobody says.
+pub(crate) const SOAK_MINUTES: u64 = 10;
 /// How long a build may take.
 const BUILD: Duration = Duration::from_secs(1800);
 /// How long the benchmark may take at its full size.
 const DEPTH: Duration = Duration::from_secs(12 * 3600);
+/// What a soak takes besides its minutes: the build, the last drain.
+const SOAK_MORE: Duration = Duration::from_secs(2400);
 
 /// This function builds the release binary and lets it measure what depth costs.
 ///
@@ -22,4 +26,17 @@ pub(crate) fn depth(words: &[String]) -> Result<bool, String> {
     let mut command = Command::new(process::target().join("release").join("stanchion"));
     command.arg("depth").args(words);
     process::run(command, DEPTH).map(|()| true)
+}
+
+/// This function runs the soak test against the release binary.
+///
+/// # Errors
+///
+/// A sentence when it cannot be built, or finds something.
+pub(crate) fn soak(minutes: u64) -> Result<bool, String> {
+    let mut command = process::cargo();
+    command.args(["test", "--release", "--quiet", "--package", "stanchion", "--test", "crash", "--"]);
+    command.args(["--exact", "soak::memory_and_disk_stay_flat_under_load_with_restarts", "--nocapture"]);
+    command.env("STANCHION_SOAK_MINUTES", minutes.to_string());
+    process::run(command, Duration::from_secs(60 * minutes) + SOAK_MORE).map(|()| true)
 }

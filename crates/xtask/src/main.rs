@@ -40,6 +40,8 @@ Commands:
              --messages N     messages in the deepest scenarios
              --full           20,000,000 messages
              --json FILE      append the figures as JSON lines
+  soak     Mixed load with restarts, kills and a checker; is memory flat, is disk?
+             --minutes N    how long (10)
 ";
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test => steps::run(&arguments),
         Command::Clients => clients::run(&arguments),
         Command::Depth => endurance::depth(&arguments.passed_on),
+        Command::Soak => endurance::soak(arguments.minutes.unwrap_or(endurance::SOAK_MINUTES)),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

@@ -5,8 +5,10 @@ mod consumer;
 pub(crate) mod drain;
 mod fifo_producer;
 mod mover;
+mod passing;
 mod producer;
 mod purger;
+mod surge;
 
 use crate::client::{Client, Reply};
 use crate::history::{Delivery, Event, Micros, Outcome, Send, Stored, What};
@@ -15,12 +17,10 @@ use crate::random::Random;
 use crate::{body, server::Gate};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Messages sent and not deleted, roughly, in the queues that consumers empty.
 /// Producers pause above the bound, so that the backlog does not outgrow them.
-static BACKLOG: AtomicI64 = AtomicI64::new(0);
 const BACKLOG_MAX: i64 = 2000;
 
 /// One client: a connection, chance, and what it has written down.
@@ -55,6 +55,9 @@ pub(crate) const ROLES: [Role; 15] = [
     attributes::run,
 ];
 
+/// The clients that a soak has besides.
+pub(crate) const SOAK_ROLES: [Role; 2] = [surge::run, passing::run];
+
 /// A message to send.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
@@ -86,7 +89,7 @@ impl Session {
         let pause_ms = match queue {
             // Most of it is received three times before it goes.
             queues::POISON | queues::POISON_FIFO => self.random.between(40, 80),
-            _ if BACKLOG.load(Relaxed) > BACKLOG_MAX => 100,
+            _ if self.gate.backlog() > BACKLOG_MAX => 100,
             _ => self.random.between(1, 20),
         };
         std::thread::sleep(Duration::from_millis(pause_ms));
@@ -94,7 +97,7 @@ impl Session {
 
     /// This function counts messages that were sent (or, below zero, deleted).
     pub(crate) fn count_backlog(&self, change: i64) {
-        BACKLOG.fetch_add(change, Relaxed);
+        self.gate.count_backlog(change);
     }
 
     fn now(&self) -> Micros {

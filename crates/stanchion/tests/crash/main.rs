@@ -19,6 +19,7 @@ mod load;
 mod queues;
 mod random;
 mod server;
+mod soak;
 
 use checker::{Rule, Violation};
 use client::Client;
@@ -121,30 +122,46 @@ fn run(seed: u64, kills: u64, ground: &Ground) -> Vec<Event> {
     let mut first = ground.start();
     gate.set(Some(first.wait_until_ready()));
     queues::create(&mut Client::new(gate.clone()));
-    let (last, mut events) = thread::scope(|scope| {
-        let gate = &gate;
-        let clients: Vec<_> = load::ROLES
-            .iter()
-            .enumerate()
-            .map(|(number, role)| {
-                scope.spawn(move || {
-                    let mut session = Session::new(number, seed, gate, began);
-                    role(&mut session);
-                    session.events
-                })
-            })
-            .collect();
-        // Whatever happens to this thread, the clients must not wait for ever.
-        let _end_on_panic = EndGate(gate);
-        let last = kill_often(seed, kills, first, gate, ground);
-        gate.end();
-        let notes = clients.into_iter().flat_map(|client| client.join().expect("a client's notes"));
-        (last, notes.collect::<Vec<_>>())
-    });
+    let clients = Clients { seed, first_number: 0, gate: &gate, began };
+    let (last, mut events) = clients.load(&load::ROLES, || kill_often(seed, kills, first, &gate, ground));
     drain_all(seed, last, ground, began, &mut events);
     // Stable: each client's own order stays.
     events.sort_by_key(|event| event.invoked);
     events
+}
+
+/// The clients of one stretch of load.
+struct Clients<'a> {
+    seed: u64,
+    /// Of the first client; labels carry the number, so no two clients of a data directory may have the same.
+    first_number: usize,
+    gate: &'a Arc<Gate>,
+    began: Instant,
+}
+
+impl Clients<'_> {
+    /// Loads the server while `meanwhile` runs, and returns everybody's notes.
+    fn load<T>(&self, roles: &[load::Role], meanwhile: impl FnOnce() -> T) -> (T, Vec<Event>) {
+        thread::scope(|scope| {
+            let clients: Vec<_> = roles
+                .iter()
+                .enumerate()
+                .map(|(number, role)| {
+                    scope.spawn(move || {
+                        let mut session = Session::new(self.first_number + number, self.seed, self.gate, self.began);
+                        role(&mut session);
+                        session.events
+                    })
+                })
+                .collect();
+            // Whatever happens to this thread, the clients must not wait for ever.
+            let _end_on_panic = EndGate(self.gate);
+            let result = meanwhile();
+            self.gate.end();
+            let notes = clients.into_iter().flat_map(|client| client.join().expect("a client's notes"));
+            (result, notes.collect())
+        })
+    }
 }
 
 struct EndGate<'a>(&'a Gate);
@@ -213,25 +230,7 @@ fn drain_all(seed: u64, mut server: Server, ground: &Ground, began: Instant, eve
     server = ground.start();
     let address = server.wait_until_ready();
     let number = load::ROLES.len();
-    events.extend(each_queue(seed, number, address, began, |session, queue| match queue {
-        queues::PARKING => {
-            drain::wait_for_moves(session);
-            drain::empty(session, queues::PARKING);
-            drain::empty(session, queues::MOVED);
-        }
-        queues::SETTINGS => drain::read_attributes(session),
-        // Each after its source, which may still move messages there.
-        queues::DEAD | queues::DEAD_FIFO | queues::MOVED => {}
-        queues::POISON => {
-            drain::empty(session, queues::POISON);
-            drain::empty(session, queues::DEAD);
-        }
-        queues::POISON_FIFO => {
-            drain::empty(session, queues::POISON_FIFO);
-            drain::empty(session, queues::DEAD_FIFO);
-        }
-        _ => drain::empty(session, queue),
-    }));
+    events.extend(each_queue(seed, number, address, began, drain::finish));
     ground.crash(server, &mut random);
     server = ground.start();
     let address = server.wait_until_ready();

@@ -16,6 +16,8 @@ pub(crate) const PURGED: &str = "purged";
 pub(crate) const PARKING: &str = "parking";
 pub(crate) const MOVED: &str = "moved";
 pub(crate) const SETTINGS: &str = "settings";
+/// Grows to thousands of messages and is emptied, again and again, in a soak.
+pub(crate) const SURGE: &str = "surge";
 /// Exists so that `parking` is somebody's dead-letter queue.
 const PARKED: &str = "parked";
 
@@ -31,7 +33,7 @@ const fn poison(name: &'static str, fifo: bool, dead_letters: &'static str) -> Q
 }
 
 /// All queues, dead-letter queues before their sources.
-pub(crate) const ALL: [QueueRules; 12] = [
+pub(crate) const ALL: [QueueRules; 13] = [
     plain(STANDARD, false),
     plain(DELAYED, false),
     plain(ORDER, true),
@@ -44,6 +46,7 @@ pub(crate) const ALL: [QueueRules; 12] = [
     poison(PARKED, false, PARKING),
     plain(MOVED, false),
     plain(SETTINGS, false),
+    plain(SURGE, false),
 ];
 
 /// This function gives the URL under which clients name a queue.

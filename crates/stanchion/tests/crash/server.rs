@@ -22,6 +22,8 @@ pub(crate) struct Gate {
 struct GateState {
     address: Option<SocketAddr>,
     over: bool,
+    /// See [`Gate::count_backlog`].
+    backlog: i64,
 }
 
 /// How long clients wait for a change before they look for themselves.
@@ -38,6 +40,16 @@ impl Gate {
     pub(crate) fn end(&self) {
         self.state.lock().expect("the gate").over = true;
         self.changed.notify_all();
+    }
+
+    /// This function counts messages that were sent (or, below zero, deleted).
+    pub(crate) fn count_backlog(&self, change: i64) {
+        self.state.lock().expect("the gate").backlog += change;
+    }
+
+    /// This function gives the messages sent and not deleted, roughly.
+    pub(crate) fn backlog(&self) -> i64 {
+        self.state.lock().expect("the gate").backlog
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -65,6 +77,7 @@ impl Gate {
 /// A server process. It dies with this value.
 pub(crate) struct Server {
     child: Child,
+    address: Option<SocketAddr>,
     lines: Receiver<String>,
     log: PathBuf,
 }
@@ -81,7 +94,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_stanchion"))
             .args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules=off"])
             // Small, so that a run sees many snapshots and segments come and go.
-            .args(["--snapshot-interval", "256KiB", "--segment-size", "4MiB", "--data-dir"])
+            .args(["--snapshot-interval", "256KiB", "--segment-size", "4MiB", "--cache-size", "8MiB", "--data-dir"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -98,7 +111,7 @@ impl Server {
                 }
             }
         });
-        Self { child, lines, log: log.to_owned() }
+        Self { child, address: None, lines, log: log.to_owned() }
     }
 
     /// This function waits until the server says where it listens.
@@ -107,10 +120,36 @@ impl Server {
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if let Some(url) = line.trim().strip_prefix("endpoint:") {
                 let address = url.trim().trim_start_matches("http://").trim_end_matches('/');
-                return address.parse().expect("an address");
+                let address = address.parse().expect("an address");
+                self.address = Some(address);
+                return address;
             }
         }
         panic!("the server did not get ready within {START_MAX:?}\n{}", self.log_tail());
+    }
+
+    /// This function gives the address of a server that is ready.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.expect("the server is ready")
+    }
+
+    /// This function gives the process's id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// This function stops the process as an operator does, and waits for its clean end.
+    pub(crate) fn stop(mut self) {
+        self.ask_to_end();
+        let deadline = Instant::now() + START_MAX;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("the process's state") {
+                assert!(status.success(), "the server did not stop cleanly: {status}\n{}", self.log_tail());
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the server does not stop within {START_MAX:?}\n{}", self.log_tail());
     }
 
     /// This function kills the process without warning. It must have been

@@ -12,8 +12,31 @@ const SILENCE: Duration = Duration::from_secs(6);
 const DRAIN_MAX: Duration = Duration::from_secs(60);
 const VISIBILITY_SECONDS: u64 = 4;
 
+/// This function does what a queue needs at the end: most are emptied.
+pub(crate) fn finish(session: &mut Session, queue: &'static str) {
+    match queue {
+        PARKING => {
+            wait_for_moves(session);
+            empty(session, PARKING);
+            empty(session, queues::MOVED);
+        }
+        queues::SETTINGS => read_attributes(session),
+        // Each after its source, which may still move messages there.
+        queues::DEAD | queues::DEAD_FIFO | queues::MOVED => {}
+        queues::POISON => {
+            empty(session, queues::POISON);
+            empty(session, queues::DEAD);
+        }
+        queues::POISON_FIFO => {
+            empty(session, queues::POISON_FIFO);
+            empty(session, queues::DEAD_FIFO);
+        }
+        _ => empty(session, queue),
+    }
+}
+
 /// This function waits until no move task runs any more.
-pub(crate) fn wait_for_moves(session: &mut Session) {
+fn wait_for_moves(session: &mut Session) {
     let deadline = Instant::now() + DRAIN_MAX;
     while session.go_on() {
         if mover::is_running(session) == Some(false) {
@@ -28,7 +51,7 @@ pub(crate) fn wait_for_moves(session: &mut Session) {
 }
 
 /// This function reads all attributes a last time.
-pub(crate) fn read_attributes(session: &mut Session) {
+fn read_attributes(session: &mut Session) {
     if session.go_on() {
         attributes::read(session);
     }
@@ -36,7 +59,7 @@ pub(crate) fn read_attributes(session: &mut Session) {
 
 /// This function empties one queue: until nothing has come for longer than any
 /// message can stay invisible, and the server counts none.
-pub(crate) fn empty(session: &mut Session, queue: &'static str) {
+fn empty(session: &mut Session, queue: &'static str) {
     let began = Instant::now();
     let mut last_message = Instant::now();
     while session.go_on() {

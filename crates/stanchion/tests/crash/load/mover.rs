@@ -15,7 +15,7 @@ pub(super) fn run(session: &mut Session) {
         let messages: Vec<Outgoing> = (0..session.random.between(2, 10))
             .map(|_| {
                 sent += 1;
-                Outgoing { label: format!("{PARKING}-{sent}"), group: None, delay_seconds: None }
+                Outgoing { label: format!("{PARKING}-{}-{sent}", session.number), group: None, delay_seconds: None }
             })
             .collect();
         session.send(PARKING, &messages);

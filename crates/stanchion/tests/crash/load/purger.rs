@@ -11,7 +11,7 @@ pub(super) fn run(session: &mut Session) {
     while session.go_on() {
         for _ in 0..session.random.between(1, 5) {
             sent += 1;
-            let label = format!("{PURGED}-{sent}");
+            let label = format!("{PURGED}-{}-{sent}", session.number);
             session.send(PURGED, &[Outgoing { label, group: None, delay_seconds: None }]);
         }
         let deliveries = session.receive(PURGED, 1, 0);
