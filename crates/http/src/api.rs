@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Body as _;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -13,6 +14,7 @@ use stanchion_types::{Code, Error, RequestId};
 use stanchion_wire::{Head, Origin, Reply};
 
 use crate::body::{self, BodyError};
+use crate::inbound::Inbound;
 use crate::options::Options;
 use crate::request_id;
 
@@ -41,7 +43,7 @@ pub(crate) type Answer = Result<Response<Full<Bytes>>, BodyError>;
 
 impl Edge {
     /// Answers one request.
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn handle(&self, request: Request<Incoming>, inbound: &Inbound) -> Answer {
         let id = request_id::new();
         let (parts, incoming) = request.into_parts();
         if parts.uri.path() == HEALTH {
@@ -53,15 +55,19 @@ impl Edge {
             Err(refusal) => return Ok(response(refusal.reply(&id), &id)),
         };
         let limits = &self.options;
+        // A body that will be refused for its length takes no room, and is found out without reading any of it.
+        let announced = incoming.size_hint().exact();
+        let wanted = announced.filter(|bytes| *bytes > limits.body_bytes_max as u64).map_or(announced, |_| Some(0));
+        let _room = match inbound.enter(wanted, limits.body_bytes_max).await {
+            Ok(room) => room,
+            Err(error) => return Ok(unread(stanchion_wire::encode_error(Some(protocol), &error, &id), &id)),
+        };
         let body = match body::read(incoming, limits.body_bytes_max, limits.body_timeout).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => {
                 let text = format!("Request bodies cannot be longer than {} bytes.", limits.body_bytes_max);
                 let error = Error::new(Code::RequestTooLarge, text);
-                let mut response = response(stanchion_wire::encode_error(Some(protocol), &error, &id), &id);
-                // What is left of the body is not read, so nothing can follow on this connection.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                return Ok(response);
+                return Ok(unread(stanchion_wire::encode_error(Some(protocol), &error, &id), &id));
             }
             Err(error) => return Err(error),
         };
@@ -121,6 +127,13 @@ fn head(parts: &Parts) -> Head<'_> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// Answers a request whose body was not read to its end: nothing can follow it on this connection.
+fn unread(reply: Reply, id: &RequestId) -> Response<Full<Bytes>> {
+    let mut response = response(reply, id);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn response(reply: Reply, id: &RequestId) -> Response<Full<Bytes>> {

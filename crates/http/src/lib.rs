@@ -8,6 +8,7 @@
 
 mod api;
 mod body;
+mod inbound;
 mod options;
 mod request_id;
 mod server;

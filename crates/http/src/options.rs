@@ -10,6 +10,11 @@ pub struct Options {
     /// Largest request body in bytes. A message of 1 MiB can take several on the wire: escapes, percent-encoding.
     /// A body that says it is larger is refused before it is read. Default 8 MiB.
     pub body_bytes_max: usize,
+    /// Bytes of all request bodies that are being read or handled at once, those up to 8 KiB aside. A request beyond
+    /// waits for room, for up to `inbound_patience`, and is then refused as throttled. Default 128 MiB.
+    pub inbound_bytes_max: usize,
+    /// How long a request waits for room. Default 5 seconds.
+    pub inbound_patience: Duration,
     /// How long a connection may be idle between requests, and how long the head of a request may take.
     /// Default 120 seconds, beyond what clients keep idle connections for.
     pub idle_timeout: Duration,
@@ -22,6 +27,8 @@ impl Default for Options {
         Options {
             connections_max: 20_000,
             body_bytes_max: 8 << 20,
+            inbound_bytes_max: 128 << 20,
+            inbound_patience: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(120),
             body_timeout: Duration::from_secs(60),
         }

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::api::Edge;
+use crate::inbound::Inbound;
 
 /// Most bytes that a request's line and headers may have together. More is answered with 431.
 const HEAD_BYTES_MAX: usize = 128 << 10;
@@ -56,6 +57,7 @@ impl Server {
     pub async fn serve(self, edge: Arc<Edge>, stop: impl Future<Output = ()>) {
         let connections_max = edge.options.connections_max.min(Semaphore::MAX_PERMITS >> 4);
         let slots = Arc::new(Semaphore::new(connections_max));
+        let inbound = Arc::new(Inbound::new(edge.options.inbound_bytes_max, edge.options.inbound_patience));
         let (stopping, stopped) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
@@ -66,7 +68,9 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => match slots.clone().try_acquire_owned() {
-                    Ok(slot) => drop(tokio::spawn(connection(stream, edge.clone(), stopped.clone(), slot))),
+                    Ok(slot) => {
+                        drop(tokio::spawn(connection(stream, edge.clone(), inbound.clone(), stopped.clone(), slot)))
+                    }
                     Err(_) => refuse(&stream),
                 },
                 Err(error) => pause(&error).await,
@@ -98,13 +102,19 @@ async fn pause(error: &io::Error) {
 }
 
 /// Serves one connection until its client leaves, it has been idle for too long, or the server stops.
-async fn connection(stream: TcpStream, edge: Arc<Edge>, mut stopped: watch::Receiver<()>, slot: OwnedSemaphorePermit) {
+async fn connection(
+    stream: TcpStream,
+    edge: Arc<Edge>,
+    inbound: Arc<Inbound>,
+    mut stopped: watch::Receiver<()>,
+    slot: OwnedSemaphorePermit,
+) {
     // Answers are written whole; there is nothing to wait for.
     let _ = stream.set_nodelay(true);
     let idle_timeout = edge.options.idle_timeout;
     let service = service_fn(move |request| {
-        let edge = edge.clone();
-        async move { edge.handle(request).await }
+        let (edge, inbound) = (edge.clone(), inbound.clone());
+        async move { edge.handle(request, &inbound).await }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

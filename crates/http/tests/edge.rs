@@ -112,6 +112,35 @@ async fn a_long_poll_outlasts_the_idle_timeout() {
 }
 
 #[tokio::test]
+async fn producers_that_fill_all_room_are_throttled_and_everybody_else_is_served() {
+    let bounds = Options { inbound_bytes_max: 100_000, inbound_patience: SHORT, ..Options::default() };
+    // Whoever is answered is gone soon.
+    let running = start(Options { idle_timeout: SHORT, ..bounds });
+    read_to_end(send(running.address, &request("CreateQueue", r#"{"QueueName":"q"}"#)).await).await;
+    let large = format!(r#"{{"QueueUrl":"q","MessageBody":"{}"}}"#, "x".repeat(60_000));
+    let large = request("SendMessage", &large);
+    // All but the last byte: its room is taken for as long as the client likes, up to the timeout of bodies.
+    let (first, rest) = large.split_at(large.len() - 1);
+    let mut slow = send(running.address, first).await;
+    // What is sent after it is handled after it once this is answered.
+    read_empty_object(&mut send(running.address, &request("ListQueues", r#"{"QueueNamePrefix":"none"}"#)).await).await;
+
+    let (answer, took) = read_to_end(send(running.address, first).await).await;
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("RequestThrottled"), "{answer}");
+    assert!(took >= SHORT - Duration::from_millis(50), "{took:?}");
+    let receive = request("ReceiveMessage", r#"{"QueueUrl":"q"}"#);
+    read_empty_object(&mut send(running.address, &receive).await).await;
+
+    slow.write_all(rest).await.unwrap();
+    let mut answer = vec![0; 12];
+    tokio::time::timeout(LONG, slow.read_exact(&mut answer)).await.expect("an answer in time").unwrap();
+    assert_eq!(answer, b"HTTP/1.1 200");
+    let mut next = send(running.address, &large).await;
+    tokio::time::timeout(LONG, next.read_exact(&mut answer)).await.expect("an answer in time").unwrap();
+    assert_eq!(answer, b"HTTP/1.1 200", "the room is free again");
+}
+
+#[tokio::test]
 async fn a_stop_closes_idle_connections_and_finishes_requests_under_way() {
     let running = start(Options::default());
     let idle = TcpStream::connect(running.address).await.unwrap();
