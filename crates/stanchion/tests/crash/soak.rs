@@ -310,11 +310,11 @@ fn judge_growth(rounds: &[Round]) -> String {
     text
 }
 
-/// The means of the first and the last third; `None` of fewer than three.
+/// The means of the first and the last third, at least of one value each; `None` of fewer than two.
 fn thirds(values: &[u64]) -> Option<(u64, u64)> {
-    let third = values.len() / 3;
+    let third = (values.len() / 3).max(1);
     let mean = |values: &[u64]| values.iter().sum::<u64>() / values.len() as u64;
-    (third > 0).then(|| (mean(&values[..third]), mean(&values[values.len() - third..])))
+    (values.len() > 1).then(|| (mean(&values[..third]), mean(&values[values.len() - third..])))
 }
 
 #[cfg(test)]
@@ -340,6 +340,7 @@ mod tests {
     fn the_first_round_does_not_count() {
         assert!(!judge_growth(&rounds(|number| if number == 0 { 5 } else { 80 })).contains("GROWS"));
         assert_eq!(thirds(&[1, 2, 3, 4, 5, 60]), Some((1, 32)));
-        assert_eq!(thirds(&[1, 2]), None);
+        assert_eq!(thirds(&[1, 2]), Some((1, 2)));
+        assert_eq!(thirds(&[1]), None);
     }
 }

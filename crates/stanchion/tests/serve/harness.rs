@@ -61,6 +61,24 @@ impl Server {
         Server::launch(directory, command, &[])
     }
 
+    /// Starts a server on a disk that takes this long for every sync. It is `strace` that makes it slow; where that is
+    /// not installed, or may not trace, there is no server.
+    pub(crate) fn start_on_slow_disk(directory: &Path, sync: Duration) -> Option<Self> {
+        let slow = ["-f", "-qq", "-e", "trace=fdatasync", "-e"];
+        let inject = format!("inject=fdatasync:delay_enter={}", sync.as_micros());
+        let tries = Command::new("strace").args(slow).args([&inject, "-o", "/dev/null", "true"]).output();
+        if !tries.is_ok_and(|output| output.status.success()) {
+            println!("skipped: strace is not installed or may not trace, so there is no slow disk");
+            return None;
+        }
+        let binary = stanchion(&[]).get_program().to_owned();
+        let mut command = Command::new("strace");
+        // Detached, so that the child is the server and not its tracer.
+        command.args(["-D", "--seccomp-bpf"]).args(slow).args([&inject, "-o", "/dev/null"]).arg(binary);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        Some(Server::launch(directory, command, &[]))
+    }
+
     /// Starts a server with a command to which the words after its name are added.
     fn launch(directory: &Path, mut command: Command, arguments: &[&str]) -> Self {
         let data = directory.join("data");

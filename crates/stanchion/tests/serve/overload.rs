@@ -1,7 +1,9 @@
-//! More than the server was made for: polls by the thousand, and no descriptors left.
+//! More than the server was made for: producers faster than the disk, polls by the thousand, and no descriptors left.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -141,4 +143,76 @@ fn wait_for_service(server: &Server) {
         assert!(started.elapsed() < LONG, "the server does not recover");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// How long a sync takes on the slow disk.
+const SYNC: Duration = Duration::from_millis(100);
+/// More than may wait for it: 300 bodies of 900 kB.
+const PRODUCERS: usize = 300;
+const BODY_BYTES: usize = 900_000;
+/// How long they push.
+const PUSH: Duration = Duration::from_secs(12);
+/// What the server may have in memory: 128 MiB of requests on their way in, as they came and decoded; 64 MiB that
+/// wait for the disk, twice; 64 MiB of cache; and itself.
+const RESIDENT_MAX: u64 = 600 << 20;
+/// A receive or delete waits for the sync under way and then for its own; now and then also for a new segment, which
+/// takes sixteen.
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+
+#[test]
+fn producers_faster_than_the_disk_are_throttled_and_receives_and_deletes_go_on() {
+    let directory = directory();
+    let Some(server) = Server::start_on_slow_disk(directory.path(), SYNC) else { return };
+    for queue in ["flood", "calm"] {
+        server.ok("CreateQueue", json!({ "QueueName": queue }));
+    }
+    let entries: Vec<_> = (0..10).map(|at| json!({ "Id": at.to_string(), "MessageBody": "m" })).collect();
+    server.ok("SendMessageBatch", json!({ "QueueUrl": "calm", "Entries": entries }));
+    let body = json!({ "QueueUrl": "flood", "MessageBody": "x".repeat(BODY_BYTES) }).to_string();
+    let (send, over) = (request("SendMessage", &body), AtomicBool::new(false));
+    let [stored, throttled] = [AtomicU64::new(0), AtomicU64::new(0)];
+    let (peak, slowest) = thread::scope(|scope| {
+        for _ in 0..PRODUCERS {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    let mut stream = server.connect();
+                    // Refused before it was read: the answer says so.
+                    let _ = stream.write_all(&send);
+                    match Answers::new(stream).next() {
+                        Some((200, _)) => stored.fetch_add(1, Relaxed),
+                        Some((status, body)) => {
+                            let body = String::from_utf8_lossy(&body).into_owned();
+                            assert!(status == 403 && body.contains("RequestThrottled"), "{status} {body}");
+                            throttled.fetch_add(1, Relaxed)
+                        }
+                        // The connection was closed while the body was still being sent.
+                        None => throttled.fetch_add(1, Relaxed),
+                    };
+                }
+            });
+        }
+        let began = Instant::now();
+        let (mut peak, mut slowest, mut deleted) = (0, Duration::ZERO, 0);
+        while began.elapsed() < PUSH {
+            let asked = Instant::now();
+            let answer = server.ok("ReceiveMessage", json!({ "QueueUrl": "calm" }));
+            slowest = slowest.max(asked.elapsed());
+            if let Some(handle) = answer["Messages"][0]["ReceiptHandle"].as_str() {
+                let asked = Instant::now();
+                server.ok("DeleteMessage", json!({ "QueueUrl": "calm", "ReceiptHandle": handle }));
+                slowest = slowest.max(asked.elapsed());
+                deleted += 1;
+            }
+            peak = peak.max(server.usage().0);
+        }
+        over.store(true, Relaxed);
+        assert!(deleted > 0, "nobody could work");
+        (peak, slowest)
+    });
+    let (stored, throttled) = (stored.into_inner(), throttled.into_inner());
+    println!("{stored} stored, {throttled} throttled, {peak} bytes resident, slowest receive or delete {slowest:?}");
+    assert!(stored > 0 && throttled > 0, "{stored} stored, {throttled} throttled");
+    assert!(peak < RESIDENT_MAX, "{peak} bytes resident");
+    assert!(slowest < ANSWER_MAX, "a receive or delete took {slowest:?}");
+    assert_eq!(server.stop(), 0);
 }
