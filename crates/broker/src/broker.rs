@@ -29,6 +29,8 @@ pub struct Options {
     pub snapshot_bytes: u64,
     /// How many bytes of the journal may die before a snapshot is taken to give them back. Default 64 MiB.
     pub trim_bytes: u64,
+    /// The least time between two snapshots: what dies meanwhile is given back together. Default 1 second.
+    pub snapshot_rest: Duration,
     /// How many bytes of messages may wait for the disk; above it, senders wait. Default 64 MiB.
     pub unsynced_bytes_max: u32,
     /// How long a sender waits for the disk before it is refused with `RequestThrottled`. Default 5 seconds.
@@ -41,6 +43,7 @@ impl Default for Options {
             shard: stanchion_shard::Options::default(),
             snapshot_bytes: 128 << 20,
             trim_bytes: 64 << 20,
+            snapshot_rest: Duration::from_secs(1),
             unsynced_bytes_max: 64 << 20,
             throttle_after: Duration::from_secs(5),
         }
@@ -69,7 +72,10 @@ impl Broker {
         let (failed, _) = watch::channel(None);
         // One shard so far. What a queue's owner is, only `owner` knows.
         let driver = Arc::new(Broker::start(ShardId(0), journal, &options, failed.clone())?);
-        let tasks = vec![tokio::spawn(driver.clone().pump()), tokio::spawn(snapshots::run(driver.clone()))];
+        let tasks = vec![
+            tokio::spawn(driver.clone().pump()),
+            tokio::spawn(snapshots::run(driver.clone(), options.snapshot_rest)),
+        ];
         Ok(Broker {
             drivers: vec![driver],
             tasks,

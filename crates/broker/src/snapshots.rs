@@ -11,18 +11,15 @@ use crate::failure::Failure;
 /// Messages and pages that are written to a snapshot before others get the lock: well under a millisecond.
 const STEP: usize = 2048;
 
-/// The least time between two snapshots: a purge may be followed by others.
-const REST: Duration = Duration::from_secs(1);
-
 /// How long the journal waits for those who read contents before it rather keeps all of them until the next snapshot.
 const READERS_WAIT: Duration = Duration::from_secs(10);
 
-/// Takes a snapshot whenever one is due, until the task is aborted.
-pub(crate) async fn run(driver: Arc<Driver>) {
+/// Takes a snapshot whenever one is due, but rests between two, until the task is aborted.
+pub(crate) async fn run(driver: Arc<Driver>, rest: Duration) {
     loop {
         driver.snapshot_due.notified().await;
         take(&driver).await;
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(rest).await;
     }
 }
 

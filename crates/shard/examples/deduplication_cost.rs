@@ -191,6 +191,8 @@ impl World {
                     }
                 }
                 Output::Reply(_, reply) => answer = Some(reply),
+                // Contents are not kept here, so none can be moved.
+                Output::Fetch(read, _) => drop(self.turn(now, Input::Fetched { read, pieces: None })),
                 Output::Read(read, at) => {
                     self.reads += 1;
                     let bytes = Some(self.read(at));

@@ -45,6 +45,10 @@ pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, 
 /// Returns the broker's part of the settings.
 pub(crate) fn broker_options(settings: &Settings) -> stanchion_broker::Options {
     let mut options = stanchion_broker::Options { snapshot_bytes: settings.snapshot_bytes, ..Default::default() };
+    // Space comes back in whole files, so what is sparse and what is little is measured in them.
+    let usage = &mut options.shard.engine.usage;
+    usage.segment_bytes = settings.segment_bytes;
+    usage.slack_bytes = 4 * settings.segment_bytes;
     if !settings.sixty_second_rules {
         options.shard.engine.rest_seconds = 0;
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use stanchion_engine::ids::ContentAddress;
-use stanchion_journal::{Address, Fault, Position};
+use stanchion_journal::{Address, Fault, Position, Room};
 use stanchion_shard::ReadId;
 use tokio::sync::oneshot;
 
@@ -30,6 +30,10 @@ impl Driver {
     /// but not at once: nobody waits for it.
     pub(super) fn load_all(&self, read: ReadId, contents: &[ContentAddress]) {
         let notes = self.notes.clone();
+        if self.journal.room() == Room::Full {
+            // To move is to write first. What is left of the disk is for deletions.
+            return notes.leave(|inbox| inbox.fetched.push((read, None)));
+        }
         let cached: Option<Vec<Bytes>> =
             contents.iter().map(|content| self.journal.cached(self.id, address(*content))).collect();
         if cached.is_some() {

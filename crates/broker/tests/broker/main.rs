@@ -5,4 +5,5 @@ mod harness;
 mod messages;
 mod permissions;
 mod space;
+mod stragglers;
 mod waiting;

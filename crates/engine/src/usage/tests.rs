@@ -101,6 +101,16 @@ fn the_sparsest_run_is_chosen_and_the_newest_bytes_are_not() {
 }
 
 #[test]
+fn buckets_far_apart_are_old_however_few_they_are() {
+    let mut usage = Usage::new(Options { slack_bytes: 1000, ..options() });
+    records(&mut usage, 40);
+    lose(&mut usage, (3..=38).filter(|position| ![19, 20].contains(position)).collect::<Vec<_>>());
+    // Three buckets and what is written now: by themselves less than the slack, with the gaps before them more.
+    assert_eq!((usage.by_bucket().len(), usage.held(), usage.excess() > 0), (4, 1500, true));
+    assert_eq!(usage.sparsest(&BTreeSet::new()), Some(1..=20));
+}
+
+#[test]
 fn a_run_of_which_nearly_all_is_needed_is_not_worth_moving() {
     let mut usage = Usage::new(options());
     records(&mut usage, 12);

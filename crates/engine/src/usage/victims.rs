@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::Usage;
+use super::{Bucket, Usage};
 
 /// Most of a run that may be live, in hundredths: moving more gains next to nothing.
 const LIVE_MAX: u128 = 85;
@@ -23,16 +23,14 @@ impl Usage {
     /// The newest bytes are left out, as are runs that contain a bucket to avoid. `None` if nothing is worth moving.
     pub fn sparsest(&self, avoided: &BTreeSet<u64>) -> Option<RangeInclusive<u64>> {
         let segment = self.options.segment_bytes;
-        let mut room = self.open.written;
+        let size = |bucket: &Bucket| bucket.written + bucket.gap.min(segment);
+        let mut newest = size(&self.open);
         let old = self.closed.iter().rev().skip_while(|(_, bucket)| {
-            room += bucket.written;
-            room <= self.options.slack_bytes
+            newest += size(bucket);
+            newest <= self.options.slack_bytes
         });
         let mut stretches: Vec<Stretch> = old
-            .map(|(&first, bucket)| {
-                let size = bucket.written + bucket.gap.min(segment);
-                Stretch { first, last: bucket.last, size, live: bucket.live }
-            })
+            .map(|(&first, bucket)| Stretch { first, last: bucket.last, size: size(bucket), live: bucket.live })
             .collect();
         stretches.reverse();
         let runs = stretches.split(|stretch| avoided.contains(&stretch.first));
