@@ -84,6 +84,10 @@ pub(crate) struct BackupArguments {
     /// Lists the backups of the directory instead of making one.
     #[arg(long)]
     pub(crate) list: bool,
+    /// Reads every backup of the directory and compares it with its checksums, instead of making one. Exit code 1 means
+    /// that something is damaged or missing.
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) verify: bool,
     /// Removes the oldest backups afterwards, until so many are left.
     #[arg(long, value_name = "NUMBER", value_parser = at_least_one)]
     pub(crate) keep: Option<usize>,
@@ -184,6 +188,9 @@ Examples:
 
   stanchion backup --to /backup/stanchion --list
       Which there are.
+
+  stanchion backup --to /backup/stanchion --verify
+      Whether they are as they were written.
 
   stanchion restore --from /backup/stanchion --data-dir /var/lib/stanchion-restored
       The newest of them as a data directory.";

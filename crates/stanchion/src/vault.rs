@@ -12,16 +12,17 @@
 
 pub(crate) mod manifest;
 pub(crate) mod restore;
+mod verify;
 pub(crate) mod write;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use manifest::Manifest;
+use manifest::{Manifest, Segment};
 
 const MANIFEST: &str = "manifest.json";
 const SEGMENTS: &str = "segments";
@@ -87,6 +88,14 @@ impl Vault {
         Ok(names.into_iter().map(|name| (name.clone(), self.manifest(&name))).collect())
     }
 
+    /// Returns where a segment of a backup is.
+    fn segment_file(&self, name: &str, segment: &Segment) -> Result<PathBuf, String> {
+        Ok(match segment.seal {
+            Some(_) => self.directory.join(SEGMENTS).join(plain(&segment.file)?),
+            None => self.directory.join(name).join(LAST),
+        })
+    }
+
     /// Reads the manifest of a backup.
     fn manifest(&self, name: &str) -> Result<Manifest, String> {
         Manifest::load(&self.directory.join(name).join(MANIFEST))
@@ -122,6 +131,26 @@ impl Vault {
         sync_directory(&segments)?;
         sync_directory(&self.directory)?;
         Ok(gone)
+    }
+}
+
+/// Compares length and checksum of a file with what they must be.
+fn compare(file: &Path, is: (u64, &str), must_be: (u64, &str)) -> Result<(), String> {
+    if is.0 != must_be.0 {
+        return Err(format!("{} is damaged: it has {} bytes instead of {}", file.display(), is.0, must_be.0));
+    }
+    if is.1 != must_be.1 {
+        return Err(format!("{} is damaged: it fails its checksum", file.display()));
+    }
+    Ok(())
+}
+
+/// Makes sure that a name of a manifest is the name of a file and not a path.
+fn plain(name: &str) -> Result<&str, String> {
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(part)), None) if part == name => Ok(name),
+        _ => Err(format!("the manifest names a file {name:?}")),
     }
 }
 

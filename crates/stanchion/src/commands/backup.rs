@@ -11,10 +11,13 @@ use crate::vault::Vault;
 use crate::vault::write::Progress;
 use crate::words::{Ticker, count, say, size, utc};
 
-/// Makes a backup, or lists those there are.
+/// Makes a backup, or lists or checks those there are.
 pub(crate) fn run(arguments: &BackupArguments) -> Result<(), Stop> {
     if arguments.list {
         return list(&arguments.to).map_err(Stop::failed);
+    }
+    if arguments.verify {
+        return verify(&arguments.to).map_err(Stop::failed);
     }
     let data_dir = arguments.data.directory()?;
     back_up(&data_dir, &arguments.to, arguments.keep).map_err(Stop::failed)
@@ -35,6 +38,22 @@ fn list(directory: &Path) -> Result<(), String> {
     }
     say!("{}", count(backups.len(), "backup"));
     Ok(())
+}
+
+fn verify(directory: &Path) -> Result<(), String> {
+    let mut ticker = Ticker::default();
+    let report = &mut |bytes| ticker.tell(|| format!("{} read", size(bytes)));
+    let (checked, damages) = Vault::open(directory)?.verify(report)?;
+    for damage in &damages {
+        say!("damaged: {damage}");
+    }
+    match damages.len() {
+        0 => {
+            say!("{}, {}: every byte is as it was written", count(checked.backups, "backup"), size(checked.bytes));
+            Ok(())
+        }
+        number => Err(format!("{}: {} found", directory.display(), count(number, "damage"))),
+    }
 }
 
 fn back_up(data_dir: &Path, directory: &Path, keep: Option<usize>) -> Result<(), String> {

@@ -7,7 +7,7 @@ use stanchion_journal::local::{Image, check_copy};
 
 use super::manifest::{Manifest, Segment};
 use super::{
-    LAST, SEGMENTS, Vault, create_file, failed, file_names, make_directory, read_file, rename, sync_directory,
+    Vault, compare, create_file, failed, file_names, make_directory, plain, read_file, rename, sync_directory,
 };
 
 /// What stands in the state file until everything else is there: no journal opens with it.
@@ -86,10 +86,7 @@ impl Vault {
         data_dir: &Path,
         written: &mut dyn FnMut(u64),
     ) -> Result<(), String> {
-        let from = match segment.seal {
-            Some(_) => self.directory.join(SEGMENTS).join(plain(&segment.file)?),
-            None => self.directory.join(name).join(LAST),
-        };
+        let from = self.segment_file(name, segment)?;
         let to = data_dir.join(Image::segment_file(segment.number));
         let mut out = create_file(&to)?;
         let (length, sha256) = read_file(&from, &mut |piece| {
@@ -100,25 +97,6 @@ impl Vault {
         check_copy(&to, journal, &segment.part()).map_err(|fault| fault.to_string())?;
         out.set_len(segment.length).map_err(|error| failed("lengthen", &to, &error))?;
         out.sync_all().map_err(|error| failed("sync", &to, &error))
-    }
-}
-
-fn compare(file: &Path, is: (u64, &str), must_be: (u64, &str)) -> Result<(), String> {
-    if is.0 != must_be.0 {
-        return Err(format!("{} is damaged: it has {} bytes instead of {}", file.display(), is.0, must_be.0));
-    }
-    if is.1 != must_be.1 {
-        return Err(format!("{} is damaged: it fails its checksum", file.display()));
-    }
-    Ok(())
-}
-
-/// Makes sure that a name of a manifest is the name of a file and not a path.
-fn plain(name: &str) -> Result<&str, String> {
-    let mut parts = Path::new(name).components();
-    match (parts.next(), parts.next()) {
-        (Some(Component::Normal(part)), None) if part == name => Ok(name),
-        _ => Err(format!("the manifest names a file {name:?}")),
     }
 }
 

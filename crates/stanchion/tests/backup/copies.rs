@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::harness::{Server, directory};
+use crate::harness::{Server, directory, run, stanchion};
 use crate::{export, ok, refused, text};
 
 /// Small segments, so that there are several soon.
@@ -52,7 +52,7 @@ fn a_restored_backup_equals_the_running_server_and_honours_its_receipts() {
     let out = ok(&["restore", "--from", text(&vault), "--data-dir", text(&copy)]);
     assert!(out.contains("every byte checked"), "{out}");
     assert_eq!(export(&copy), original);
-    let (code, _, _) = crate::harness::run(crate::harness::stanchion(&["check", "--data-dir", text(&copy)]));
+    let (code, _, _) = run(stanchion(&["check", "--data-dir", text(&copy)]));
     assert_eq!(code, 0, "a restored directory passes its check");
     drop(server);
 
@@ -62,6 +62,18 @@ fn a_restored_backup_equals_the_running_server_and_honours_its_receipts() {
     server.ok("SendMessage", json!({ "QueueUrl": "q", "MessageBody": "life goes on" }));
     assert_eq!(server.stop(), 0);
     assert_eq!(ok(&["export", "q", "--data-dir", text(&copy)]).lines().count(), 121);
+}
+
+#[test]
+fn a_server_without_queues_is_backed_up_too() {
+    let directory = directory();
+    let (data, vault, copy) =
+        (directory.path().join("data"), directory.path().join("vault"), directory.path().join("copy"));
+    let server = Server::start(directory.path(), &SMALL);
+    ok(&["backup", "--data-dir", text(&data), "--to", text(&vault)]);
+    ok(&["restore", "--from", text(&vault), "--data-dir", text(&copy)]);
+    assert!(export(&copy).is_empty() && export(&data).is_empty());
+    assert_eq!(server.stop(), 0);
 }
 
 #[test]
@@ -152,11 +164,17 @@ fn a_backup_with_any_file_damaged_or_missing_is_refused_by_the_name_of_the_file(
                 let error = refused(&["serve", "--listen", "127.0.0.1:0", "--data-dir", text(&copy)]);
                 assert!(error.contains("state"), "half a restore does not start: {error}");
             }
+            if !gone {
+                let (code, out, _) = run(stanchion(&["backup", "--to", text(&vault), "--verify"]));
+                assert_eq!(code, 1, "{out}");
+                assert!(out.contains(name), "{name}: {out}");
+            }
             fs::write(&file, &whole).expect("written");
             tried += 1;
         }
     }
     assert!(tried >= 3 * 5, "{tried}");
+    assert!(ok(&["backup", "--to", text(&vault), "--verify"]).contains("1 backup, "));
     ok(&["restore", "--from", text(&vault), "--data-dir", text(&directory.path().join("whole"))]);
 }
 

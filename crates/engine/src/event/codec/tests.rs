@@ -240,12 +240,25 @@ fn the_format_is_what_it_was() {
     encode(&sent, &mut payload);
     encode(&Event::Deleted { queue: QueueId(1), keys: vec![MessageKey(300)] }, &mut payload);
     encode(&Event::Released { queue: QueueId(1), messages: vec![(MessageKey(300), Some(7))] }, &mut payload);
+    let imported = Event::Imported {
+        queue: QueueId(1),
+        key: MessageKey(301),
+        id: MessageId([0xcd; 16]),
+        group: None,
+        due: None,
+        sent_at: Timestamp::from_millis(4),
+        receives: Receives { count: 2, first_at: Timestamp::from_millis(5), last_at: Timestamp::from_millis(6) },
+        source: None,
+        content: Bytes::from_static(b"yo"),
+    };
+    encode(&imported, &mut payload);
     let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
     let expected = [
         "02",
         "0601ac02abababababababababababababababab0102000000000000000103000000000000000000000000000000000105026869",
         "090101ac02",
         "0b0101ac020107",
+        "1701ad02cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd0000040205060002796f",
     ];
     assert_eq!(hex, expected.concat());
 }
