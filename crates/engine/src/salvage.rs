@@ -329,3 +329,6 @@ impl SalvagedQueue {
         !self.gone.contains(&line.key) && !self.messages.contains_key(&line.key)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,41 @@ fn what_a_repair_has_written_goes_on_as_if_nothing_had_happened() {
     let drained = runtime().block_on(async { World::open(&new).expect("opens").drain().await });
     assert_eq!(drained.messages.len(), fixture.left.len() + fixture.in_flight.len() + 1);
 }
+
+#[test]
+fn without_snapshots_a_lost_record_costs_what_was_sent_in_it_and_what_comes_again_was_not_known_to_be_deleted() {
+    let mut fixture = Fixture::write(true);
+    for snapshot in fixture.snapshots() {
+        fixture.files.remove(&snapshot);
+    }
+    let all = fixture.left.len() + fixture.in_flight.len();
+    let whole = trial::mend(&fixture, "no snapshots");
+    assert_eq!((whole.drained.messages.len(), whole.losses.len()), (all, 0), "{:?}", whole.losses);
+    let mut position = 0;
+    for segment in fixture.segments() {
+        for (kind, at, head, ..) in fixture.regions(&segment) {
+            if kind != "record" {
+                continue;
+            }
+            position += 1;
+            let what = format!("record {position} lost, {segment} at {at}");
+            let mut broken = fixture.clone();
+            broken.files.get_mut(&segment).expect("a segment")[(at + head / 2) as usize] ^= 1;
+            let mended = trial::mend(&broken, &what);
+            let known = |message: &str| fixture.left.contains_key(message) || fixture.in_flight.contains_key(message);
+            let saved = mended.drained.messages.keys().filter(|id| known(id)).count();
+            let nameless: u64 = mended.losses.iter().map(sent_to_nameless).sum();
+            assert!(saved + nameless as usize + 1 >= all, "{what}: {saved} of {all}, {:?}", mended.losses);
+            let back = mended.drained.messages.len() - saved;
+            assert!(back <= 1, "{what}: {back} deleted messages come again");
+        }
+    }
+    assert!(position > 50, "{position} records");
+}
+
+fn sent_to_nameless(loss: &Loss) -> u64 {
+    match loss {
+        Loss::Nameless { messages, .. } => *messages,
+        _ => 0,
+    }
+}
