@@ -51,6 +51,13 @@ pub enum Loss {
         /// Where the damage is, if it is not simply a file that is not there.
         at: Option<Damage>,
     },
+    /// The end of the log: whatever happened after this record is unknown.
+    End {
+        /// The last record that is left.
+        after: Position,
+        /// Where the damage is.
+        at: Damage,
+    },
     /// Messages that are known, but whose content or list cannot be read.
     Part(Unreadable),
     /// Messages that were sent to a queue of which nobody knows the name any more.
@@ -66,18 +73,27 @@ pub enum Loss {
 
 /// Saves what can be saved of a shard into a journal that has no record of it yet. Reads the archive only.
 ///
-/// `progress` is told after each page; `lost` of everything that is not saved.
+/// `damages` is what a check has found. `progress` is told after each page; `lost` of everything that is not saved.
 ///
 /// # Errors
 /// What keeps the new journal from being written, or the old files from being listed.
 pub fn repair(
     archive: &mut Archive,
+    damages: &[Damage],
     shard: ShardId,
     journal: &dyn Journal,
     progress: &mut dyn FnMut(&Saved),
     lost: &mut dyn FnMut(Loss),
 ) -> Result<Saved, Fault> {
     let known = learn(archive, shard, lost)?;
+    let after = archive.last(shard).max(known.position);
+    if let Some(at) = archive.lost_end(damages) {
+        lost(Loss::End { after, at: at.clone() });
+    } else if known.position > archive.last(shard) {
+        let (file, reason) = (archive.directory().join("journal"), "the log ends before the snapshot".to_owned());
+        lost(Loss::End { after, at: Damage { file, offset: 0, reason } });
+    }
+    let known = known.salvage;
     for (queue, messages) in &known.nameless {
         lost(Loss::Nameless { queue: queue.0, messages: *messages });
     }
@@ -94,6 +110,13 @@ pub fn repair(
     writer.burn_numbers(&known)?;
     writer.draft.finish()?;
     Ok(writer.saved)
+}
+
+/// What is known when all has been read.
+struct Learned {
+    salvage: Salvage,
+    /// The last record that was taken in, itself or with a snapshot.
+    position: Position,
 }
 
 /// What is known while records are read.
@@ -117,7 +140,7 @@ impl Knowledge {
 }
 
 /// Finds out what there was in a shard.
-fn learn(archive: &Archive, id: ShardId, lost: &mut dyn FnMut(Loss)) -> Result<Salvage, Fault> {
+fn learn(archive: &Archive, id: ShardId, lost: &mut dyn FnMut(Loss)) -> Result<Learned, Fault> {
     let options = stanchion_shard::Options::default();
     let mut damages = Vec::new();
     let found = archive.snapshot(id, &mut damages)?;
@@ -176,10 +199,11 @@ fn learn(archive: &Archive, id: ShardId, lost: &mut dyn FnMut(Loss)) -> Result<S
     if let Some(at) = damage {
         lost(Loss::Records { first: next, last: next, at: Some(at) });
     }
-    Ok(match known {
+    let salvage = match known {
         Knowledge::All(shard) => Salvage::new(shard.engine()),
         Knowledge::Some(salvage) => salvage,
-    })
+    };
+    Ok(Learned { salvage, position: Position(next.0 - 1) })
 }
 
 /// Takes in the events of a record up to where its payload is damaged.

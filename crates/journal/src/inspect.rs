@@ -25,6 +25,9 @@ use crate::local::state::State;
 use crate::local::{frame, recover};
 use crate::{Epoch, Fault, Position, ShardId};
 
+/// How much damage is listed of one segment.
+const LISTED_MAX: usize = 1000;
+
 /// What a data directory holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
@@ -439,8 +442,14 @@ fn check_segment(
 impl Report {
     /// Notes what there is behind the first damage of a segment.
     fn look_behind(&mut self, mut frames: scan::Frames, path: &Path, first: u64) -> std::io::Result<()> {
+        let mut listed = 0;
         while let Some(piece) = frames.piece()? {
             let offset = piece.offset();
+            if listed == LISTED_MAX {
+                let reason = "there is more damage from here on than is worth listing".to_owned();
+                self.damages.push(Damage { file: path.to_owned(), offset, reason });
+                return Ok(());
+            }
             let reason = match piece {
                 Piece::Frame(frame) => {
                     self.records += u64::from(frame.header.kind == Kind::Record);
@@ -455,6 +464,7 @@ impl Report {
                 Piece::Lost { until, reason, .. } => format!("{reason}; the next good frame is at {until}"),
             };
             self.damages.push(Damage { file: path.to_owned(), offset, reason });
+            listed += 1;
         }
         Ok(())
     }

@@ -19,17 +19,20 @@ const LENGTH: usize = 1000;
 /// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(20);
 
+/// A file and the bytes of it that cannot be read.
+type Unreadable = Option<(String, Range<u64>)>;
+
 /// A disk of which some bytes of one file cannot be read.
 #[derive(Clone)]
 struct Worn {
     disk: Simulated,
-    unreadable: Arc<Mutex<Option<(String, Range<u64>)>>>,
+    unreadable: Arc<Mutex<Unreadable>>,
 }
 
 struct WornFile {
     name: String,
     file: Arc<dyn DiskFile>,
-    unreadable: Arc<Mutex<Option<(String, Range<u64>)>>>,
+    unreadable: Arc<Mutex<Unreadable>>,
 }
 
 impl Worn {
@@ -107,7 +110,7 @@ impl DiskFile for WornFile {
         self.file.length()
     }
 
-    fn reserve(&self, length: u64) -> io::Result<()> {
+    fn reserve(&self, length: u64) -> io::Result<bool> {
         self.file.reserve(length)
     }
 }

@@ -14,34 +14,40 @@ fn broken(fixture: &Fixture, what: &str, damage: impl FnOnce(&mut Fixture)) -> (
 
 #[test]
 fn a_missing_segment_is_refused_and_a_repair_saves_the_messages_of_all_others() {
-    let fixture = Fixture::write(true);
-    let segments = fixture.segments();
-    for (number, segment) in segments.iter().enumerate() {
-        let (outcome, mended) = broken(&fixture, segment, |fixture| _ = fixture.files.remove(segment));
-        assert_eq!(outcome, Outcome::Refused, "{segment}");
-        let all = fixture.left.len() + fixture.in_flight.len();
-        assert!(mended.drained.messages.len() >= all / 2, "{segment}: only {} saved", mended.drained.messages.len());
-        // The last one may hold nothing that a message needs.
-        assert!(number + 1 == segments.len() || mended.drained.messages.len() < all, "{segment} held no message");
+    for clean in [true, false] {
+        let fixture = Fixture::write(clean);
+        let segments = fixture.segments();
+        for (number, segment) in segments.iter().enumerate() {
+            let what = format!("{segment} missing, clean {clean}");
+            let (outcome, mended) = broken(&fixture, &what, |fixture| _ = fixture.files.remove(segment));
+            assert_eq!(outcome, Outcome::Refused, "{what}");
+            let all = fixture.left.len() + fixture.in_flight.len();
+            let saved = mended.drained.messages.len();
+            assert!(saved >= all / 2, "{what}: only {saved} saved");
+            // The last one may hold nothing that a message needs.
+            assert!(number + 1 == segments.len() || saved < all, "{what}: it held no message");
+        }
     }
 }
 
 #[test]
 fn a_segment_cut_anywhere_is_refused_and_a_repair_saves_what_is_before_the_cut() {
-    let fixture = Fixture::write(true);
-    let segments = fixture.segments();
-    for segment in [&segments[0], &segments[segments.len() / 2], &segments[segments.len() - 1]] {
-        let length = fixture.files[segment].len();
-        let mut lengths: Vec<usize> = (0..length).step_by(911).collect();
-        for (_, at, head, payload, bytes) in fixture.regions(segment) {
-            lengths.extend([at, at + 1, at + head, at + head + payload, at + bytes].map(|length| length as usize));
-        }
-        for cut in lengths.into_iter().filter(|&cut| cut < length) {
-            let what = format!("{segment} cut to {cut} bytes");
-            let (outcome, _) = broken(&fixture, &what, |fixture| {
-                fixture.files.get_mut(segment).expect("a segment").truncate(cut);
-            });
-            assert_eq!(outcome, Outcome::Refused, "{what}");
+    for clean in [true, false] {
+        let fixture = Fixture::write(clean);
+        let segments = fixture.segments();
+        for segment in [&segments[0], &segments[segments.len() / 2], &segments[segments.len() - 1]] {
+            let length = fixture.files[segment].len();
+            let mut lengths: Vec<usize> = (0..length).step_by(1822).collect();
+            for (_, at, head, payload, bytes) in fixture.regions(segment) {
+                lengths.extend([at, at + 1, at + head, at + head + payload, at + bytes].map(|length| length as usize));
+            }
+            for cut in lengths.into_iter().filter(|&cut| cut < length) {
+                let what = format!("{segment} cut to {cut} bytes, clean {clean}");
+                let (outcome, _) = broken(&fixture, &what, |fixture| {
+                    fixture.files.get_mut(segment).expect("a segment").truncate(cut);
+                });
+                assert_eq!(outcome, Outcome::Refused, "{what}");
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Archive {
     disk: Arc<dyn Disk>,
     journal: u64,
     parts: BTreeMap<u64, Index>,
+    /// The last segment with a record, and where its last frame ends.
+    last_frame: Option<(u64, u64)>,
     /// The segment in which a shard has its records from a position on.
     starts: BTreeMap<(ShardId, u64), u64>,
     cursor: Option<Cursor>,
@@ -104,6 +106,7 @@ impl Archive {
             disk,
             journal,
             parts: BTreeMap::new(),
+            last_frame: None,
             starts: BTreeMap::new(),
             cursor: None,
             damages,
@@ -124,21 +127,24 @@ impl Archive {
         let mut page = vec![0; segment::FRAMES as usize];
         file.read_at(&mut page, 0).map_err(failed)?;
         let sealed = recover::load_sealed(&file, self.journal, number, &page).map_err(failed)?;
-        let index = match sealed {
-            Some(content) => content.index,
+        let (index, end) = match sealed {
+            Some(content) => (content.index, content.end),
             None => {
-                let mut index = Index::default();
+                let (mut index, mut end) = (Index::default(), segment::FRAMES);
                 let mut frames = Frames::new(file, self.journal, number, segment::FRAMES).map_err(failed)?;
                 while let Some(piece) = frames.piece().map_err(failed)? {
-                    if let Piece::Frame(frame) | Piece::Damaged { frame, .. } = piece
-                        && frame.header.kind == Kind::Record
-                    {
+                    let (Piece::Frame(frame) | Piece::Damaged { frame, .. }) = piece else { continue };
+                    end = frame.end();
+                    if frame.header.kind == Kind::Record {
                         index.note(ShardId(frame.header.shard), frame.header.position, frame.offset);
                     }
                 }
-                index
+                (index, end)
             }
         };
+        if !index.shards.is_empty() {
+            self.last_frame = Some((number, end));
+        }
         for shard in &index.shards {
             self.starts.insert((shard.shard, shard.first), number);
         }
@@ -186,6 +192,17 @@ impl Archive {
             }
         }
         Ok(None)
+    }
+
+    /// Returns what of the damage that a check has found may have cost the end of the log: it lies behind the last frame
+    /// that is left, or concerns that frame's file as a whole.
+    pub fn lost_end<'a>(&self, damages: &'a [Damage]) -> Option<&'a Damage> {
+        let (last, end) = self.last_frame.unwrap_or((0, 0));
+        damages.iter().find(|damage| {
+            let number = damage.file.file_name().and_then(|name| name.to_str()).and_then(segment::number);
+            number
+                .is_some_and(|number| number > last || (number == last && (damage.offset == 0 || damage.offset >= end)))
+        })
     }
 
     /// Ends all walks at the remains of a write that was never acknowledged.

@@ -105,8 +105,8 @@ impl Checked {
             }
             Err(fault) => return Err(fault),
         }
-        for found in std::mem::take(&mut checked.report.damages) {
-            checked.findings.damage(found, None);
+        for found in &checked.report.damages {
+            checked.findings.damage(found.clone(), None);
         }
         match Archive::open(directory) {
             Ok(mut archive) => {

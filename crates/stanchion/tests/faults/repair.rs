@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::directory::{Broken, names};
+use serde_json::json;
+
+use crate::directory::{Broken, SEGMENT_SIZE, names};
+use crate::harness::Server;
 
 /// Breaks a directory.
 type Damage = fn(&Broken);
@@ -67,11 +70,29 @@ fn whatever_is_missing_the_rest_is_saved_and_a_start_serves_it() {
 }
 
 #[test]
+fn a_receipt_handle_is_good_for_the_message_that_a_repair_has_saved() {
+    let broken = Broken::new();
+    let server = Server::start(broken.root.path(), &[SEGMENT_SIZE]);
+    let answer = server.ok("ReceiveMessage", json!({ "QueueUrl": "orders", "VisibilityTimeout": 600 }));
+    let message = &answer["Messages"][0];
+    let received = message["Body"].as_str().expect("a body").to_owned();
+    let handle = message["ReceiptHandle"].clone();
+    assert_eq!(server.stop(), 0);
+    fs::remove_file(broken.path("journal/state")).expect("removes");
+    broken.repair();
+    let server = Server::start(broken.root.path(), &[SEGMENT_SIZE]);
+    server.ok("DeleteMessage", json!({ "QueueUrl": "orders", "ReceiptHandle": handle }));
+    assert_eq!(server.stop(), 0);
+    let left: Vec<_> = broken.bodies.iter().filter(|body| **body != received).cloned().collect();
+    assert_eq!(broken.serve(), left);
+}
+
+#[test]
 fn a_damaged_snapshot_beside_a_good_one_is_set_aside_without_copying_anything() {
     let broken = Broken::new();
     // A second stop, a second snapshot.
-    let server = crate::harness::Server::start(broken.root.path(), &[]);
-    server.ok("SendMessage", serde_json::json!({ "QueueUrl": "orders", "MessageBody": "new" }));
+    let server = Server::start(broken.root.path(), &[]);
+    server.ok("SendMessage", json!({ "QueueUrl": "orders", "MessageBody": "new" }));
     assert_eq!(server.stop(), 0);
     let snapshots = names(&broken.path("snapshots"));
     assert_eq!(snapshots.len(), 2, "{snapshots:?}");

@@ -132,6 +132,7 @@ fn save(settings: &Settings, directory: &Path, checked: &Checked) -> Result<(), 
         let mut progress = Progress::new();
         let done = repair(
             &mut archive,
+            &checked.report.damages,
             shard,
             &journal,
             &mut |saved| progress.say(|| format!("saved {}", count(saved.messages as usize, "message"))),
@@ -202,6 +203,9 @@ fn words(loss: &Loss) -> String {
             };
             let place = at.as_ref().map(|at| format!(": {}", damage(at))).unwrap_or_default();
             format!("{which}; what was sent, received and deleted there is unknown{place}")
+        }
+        Loss::End { after, at } => {
+            format!("all that happened after record {after}: {}", damage(at))
         }
         Loss::Part(part) => match part.part {
             Part::Message(id) => format!("message {id} of {}: {}", part.queue, part.why),
