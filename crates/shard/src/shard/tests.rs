@@ -14,4 +14,5 @@ mod stories_moves;
 mod stories_originals;
 mod stories_queues;
 mod stories_standard;
+mod sweeps;
 mod turns;
