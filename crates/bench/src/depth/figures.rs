@@ -22,10 +22,10 @@ pub struct Figures {
     /// Resident bytes after the last restart.
     pub resident_reopened: Option<u64>,
     /// Resident bytes that a million more messages cost, from the second half
-    /// of the fill.
-    pub resident_slope: f64,
+    /// of the fill; null after fewer than a million, which only fill caches.
+    pub resident_slope: Option<f64>,
     /// Resident bytes at 100 million messages if that slope stays.
-    pub resident_extrapolated: f64,
+    pub resident_extrapolated: Option<f64>,
     /// The same work on the empty queue and on the deep one.
     pub comparison: Option<Comparison>,
     /// Bytes on the disk, and bytes of the bodies that are alive.
@@ -79,8 +79,8 @@ impl Figures {
             resident_full: 0,
             resident_peak: 0,
             resident_reopened: None,
-            resident_slope: 0.0,
-            resident_extrapolated: 0.0,
+            resident_slope: None,
+            resident_extrapolated: None,
             comparison: None,
             disk: None,
             reopen_seconds: None,
@@ -93,11 +93,14 @@ impl Figures {
     pub(super) fn resident(&mut self, before: u64, full: u64, growth: &[(u64, u64)]) {
         self.resident_before = before;
         self.resident_full = full;
+        let sent = growth.last().map_or(0, |(sent, _)| *sent) as f64;
+        if sent < MILLION {
+            return;
+        }
         // The first half fills caches of a fixed size; the second shows what follows the backlog.
         let slope = slope(&growth[growth.len() / 2..]);
-        let sent = growth.last().map_or(0, |(sent, _)| *sent) as f64;
-        self.resident_slope = slope * MILLION;
-        self.resident_extrapolated = full as f64 + slope.max(0.0) * (EXTRAPOLATED_TO - sent).max(0.0);
+        self.resident_slope = Some(slope * MILLION);
+        self.resident_extrapolated = Some(full as f64 + slope.max(0.0) * (EXTRAPOLATED_TO - sent).max(0.0));
     }
 
     /// This function writes the figures as one line of JSON.
@@ -139,15 +142,17 @@ fn row(out: &mut String, figures: &Figures) -> std::fmt::Result {
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     write!(
         out,
-        "| {} | {} | {:.0}, {:.0}, {:.0} | {:.1}; {:.0} |",
+        "| {} | {} | {:.0}, {:.0}, {:.0} |",
         figures.scenario,
         figures.messages,
         mib(figures.resident_before as f64),
         mib(figures.resident_full as f64),
         mib(figures.resident_peak as f64),
-        mib(figures.resident_slope),
-        mib(figures.resident_extrapolated),
     )?;
+    match figures.resident_slope.zip(figures.resident_extrapolated) {
+        None => write!(out, " |")?,
+        Some((slope, extrapolated)) => write!(out, " {:.1}; {:.0} |", mib(slope), mib(extrapolated))?,
+    }
     match &figures.comparison {
         None => write!(out, " | | | |")?,
         Some(comparison) => {
@@ -199,16 +204,25 @@ mod tests {
         // 100 MiB are caches; from then on a million messages take 2 MiB.
         let growth: Vec<_> = (1..=10).map(|million| (million * 1_000_000, (100 + 2 * million) * MIB)).collect();
         figures.resident(10 * MIB, 120 * MIB, &growth);
-        assert!((figures.resident_slope / MIB as f64 - 2.0).abs() < 1e-6);
-        assert!((figures.resident_extrapolated / MIB as f64 - 300.0).abs() < 1e-3);
+        let mib = |bytes: Option<f64>| bytes.expect("enough was sent") / MIB as f64;
+        assert!((mib(figures.resident_slope) - 2.0).abs() < 1e-6);
+        assert!((mib(figures.resident_extrapolated) - 300.0).abs() < 1e-3);
     }
 
     #[test]
     fn memory_that_shrinks_is_not_extrapolated_below_what_it_is() {
         let mut figures = Figures::new("standard".into(), 100, 1024);
-        figures.resident(0, 50 * MIB, &[(50, 60 * MIB), (75, 55 * MIB), (100, 50 * MIB)]);
-        assert!((figures.resident_extrapolated - (50 * MIB) as f64).abs() < 1.0);
+        let growth = [(1_000_000, 60 * MIB), (1_500_000, 55 * MIB), (2_000_000, 50 * MIB)];
+        figures.resident(0, 50 * MIB, &growth);
+        assert!((figures.resident_extrapolated.expect("enough was sent") - (50 * MIB) as f64).abs() < 1.0);
         assert!(slope(&[(1, 5)]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_fill_of_less_than_a_million_is_not_extrapolated() {
+        let mut figures = Figures::new("standard".into(), 999_999, 1024);
+        figures.resident(0, 50 * MIB, &[(500_000, 40 * MIB), (999_999, 50 * MIB)]);
+        assert_eq!((figures.resident_slope, figures.resident_extrapolated), (None, None));
     }
 
     #[test]
