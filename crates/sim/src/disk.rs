@@ -6,7 +6,8 @@
 //!    '---- list of the same records <--- compared ----------' opened again
 //! ```
 //!
-//! After each cut the journal is opened again, at times with another cut while it recovers. Then it has to give back
+//! At times only the process ends, so that the next one reads what a later cut can still take. After each end the
+//! journal is opened again, at times with another cut while it recovers. Then it has to give back
 //! every record that it announced, byte for byte, of the others a prefix and nothing else, and the newest snapshot of
 //! which it said that it was safe. The shard starts from that, and the judge goes on with what clients were told.
 //!
@@ -40,6 +41,8 @@ const CUTS_MAX: u64 = 60;
 pub struct Cuts {
     /// Power cuts.
     pub all: u64,
+    /// Ends of the process alone: the system keeps what was written, until a later power cut.
+    pub kills: u64,
     /// Cuts in the middle of a write, a sync or a change of names; the others came between.
     pub in_operation: u64,
     /// Cuts while the journal recovered from a cut.
@@ -58,6 +61,7 @@ impl Cuts {
     /// Adds those of another run.
     pub fn add(&mut self, other: &Cuts) {
         self.all += other.all;
+        self.kills += other.kills;
         self.in_operation += other.in_operation;
         self.in_recovery += other.in_recovery;
         self.lost_suffix += other.lost_suffix;
@@ -366,8 +370,13 @@ impl Store for Disk {
     }
 
     fn cut(&mut self, _position: u64) -> Result<u64, Violation> {
-        self.cuts.in_operation += u64::from(self.off);
-        self.lose_power();
+        if !self.disk.is_off() && self.chance.percent(30) {
+            self.open = None;
+            self.cuts.kills += 1;
+        } else {
+            self.cuts.in_operation += u64::from(self.off);
+            self.lose_power();
+        }
         let last = self.recover()?;
         self.list.cut(last)
     }

@@ -27,6 +27,14 @@ fn no_power_cut_loses_what_was_acknowledged_or_brings_back_what_was_deleted() {
         threads.into_iter().for_each(|thread| sum.add(&thread.join().expect("every rule was kept")));
     });
     println!("{sum:#?}");
-    let met = [sum.in_operation, sum.in_recovery, sum.lost_suffix, sum.kept_more, sum.newer_snapshot, sum.compared];
+    let met = [
+        sum.kills,
+        sum.in_operation,
+        sum.in_recovery,
+        sum.lost_suffix,
+        sum.kept_more,
+        sum.newer_snapshot,
+        sum.compared,
+    ];
     assert!(met.iter().all(|count| *count > 0), "some kind of cut never happened: {sum:#?}");
 }

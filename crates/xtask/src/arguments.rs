@@ -9,6 +9,10 @@ pub(crate) enum Command {
     Test,
     /// Runs the client suites.
     Clients,
+    /// Runs the simulator.
+    Sim,
+    /// Plants bugs for the simulator to find.
+    SimBugs,
     /// Measures deep backlogs.
     Depth,
     /// Loads a server for as long as one likes.
@@ -53,6 +57,8 @@ impl Arguments {
             "help" | "--help" | "-h" => Command::Help,
             "test" | "ci" => Command::Test,
             "clients" => Command::Clients,
+            "sim" => Command::Sim,
+            "sim-bugs" => Command::SimBugs,
             "depth" => Command::Depth,
             "soak" => Command::Soak,
             other => return Err(format!("unknown command `{other}`")),
@@ -111,7 +117,7 @@ impl Arguments {
 
 /// Tells whether all further words belong to the program that the command runs.
 fn command_passes_on(command: &Command) -> bool {
-    *command == Command::Depth
+    matches!(command, Command::Depth | Command::Sim | Command::SimBugs)
 }
 
 fn value(option: &str, words: &mut impl Iterator<Item = String>) -> Result<String, String> {
@@ -148,6 +154,15 @@ mod tests {
         assert_eq!(parse("soak --minutes 120").expect("a valid line").minutes, Some(120));
         assert!(parse("soak --minutes 0").unwrap_err().contains("--minutes 0"));
         assert!(parse("soak --minutes").unwrap_err().contains("--minutes"));
+    }
+
+    #[test]
+    fn the_simulator_gets_its_words_as_they_are() {
+        let arguments = parse("sim power-cuts --seeds 7").expect("a valid line");
+        assert_eq!(
+            (arguments.command, arguments.passed_on.join(" ")),
+            (Command::Sim, "power-cuts --seeds 7".to_owned())
+        );
     }
 
     #[test]

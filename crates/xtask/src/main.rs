@@ -12,6 +12,7 @@ mod dependencies;
 mod endurance;
 mod process;
 mod server;
+mod simulation;
 mod steps;
 mod suites;
 mod tidy;
@@ -35,6 +36,11 @@ Commands:
              --endpoint URL drive a server that is already running
              --require-all  a missing toolchain is an error (also with CI=true)
              --list         print the suites
+  sim      The simulator on fresh seeds: ten minutes, or as its own options say (see docs/simulation.md)
+             --minutes M    so long
+  sim-bugs Bugs planted in a copy of the sources, and how soon the simulator finds each
+             --only NAME    only this bug (may be repeated)
+             --sample N     only so many, drawn at random
   depth    What a deep backlog costs, measured on the release binary; options as of `stanchion depth`
              --scenario NAME  only this scenario (may be repeated)
              --messages N     messages in the deepest scenarios
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         }
         Command::Test => steps::run(&arguments),
         Command::Clients => clients::run(&arguments),
+        Command::Sim => simulation::seeds(&arguments),
+        Command::SimBugs => simulation::bugs(&arguments),
         Command::Depth => endurance::depth(&arguments.passed_on),
         Command::Soak => endurance::soak(arguments.minutes.unwrap_or(endurance::SOAK_MINUTES)),
     };

@@ -43,6 +43,9 @@ impl Shadow {
         now: Timestamp,
     ) -> Result<Handout, Violation> {
         let in_flight_max = self.bounds.in_flight_max;
+        if let Some(dead) = keys.iter().find(|key| self.is_dead(id, key.0)) {
+            return Err(format!("message {} is handed out instead of moving to the dead-letter queue", dead.0));
+        }
         let queue = self.queue_mut(id).ok_or_else(|| format!("a receive from {id:?}, which is gone"))?;
         if keys.is_empty() || keys.len() > limits::RECEIVE_MESSAGES_MAX as usize {
             return Err(format!("a receive hands out {} messages", keys.len()));

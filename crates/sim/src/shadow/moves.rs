@@ -104,6 +104,24 @@ impl Shadow {
         Ok(())
     }
 
+    /// Tells whether a receive has to move a message to the dead-letter queue instead of handing it out.
+    ///
+    /// In a circle of dead-letter queues, or in a chain without an end, a message that has been moved once stays.
+    pub(super) fn is_dead(&self, id: QueueId, key: u64) -> bool {
+        let next = |id: QueueId| {
+            let policy = self.queues.get(&id)?.attributes.redrive_policy.as_ref()?;
+            Some((self.find(&policy.target)?, policy.max_receive_count))
+        };
+        let Some((target, receives_max)) = next(id) else { return false };
+        let Some(message) = self.queues[&id].message(key).filter(|message| message.receives >= receives_max) else {
+            return false;
+        };
+        // There are six queues, so a longer way goes round somewhere.
+        let way = std::iter::successors(Some(target), |here| next(*here).map(|(there, _)| there));
+        let circle = way.enumerate().take(20).any(|(count, here)| here == id || count > 8);
+        message.source.is_none() || !circle
+    }
+
     /// Takes a message out that moves to another queue; it has to be receivable.
     fn leave(&mut self, id: QueueId, key: u64) -> Result<Message, Violation> {
         let queue = self.queue_mut(id).ok_or_else(|| format!("a move out of {id:?}, which is gone"))?;
