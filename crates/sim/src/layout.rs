@@ -4,7 +4,7 @@
 //! one place, a page that returns has to be the page that was written, and a page may lag behind in one respect: a
 //! message that has grown too old is noticed there when the page is read. Such leftovers are counted and never served.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use stanchion_engine::event::{ColdMessage, Event};
@@ -62,9 +62,13 @@ impl Layout {
             let count = delayed().filter(visible).count() as u64;
             return (count, count);
         }
-        let behind = |first: u64| shadow.keys(queue).filter(|key| *key >= first).filter(visible).count() as u64;
-        let alive = delayed().filter(|key| shadow.is_alive(queue, *key)).min();
-        (behind(alive.unwrap_or(u64::MAX)), behind(delayed().min().unwrap_or(u64::MAX)))
+        let listed: BTreeSet<u64> = delayed().collect();
+        let behind = |first: Option<u64>| {
+            let waits = |key: &u64| listed.contains(key) || first.is_some_and(|first| *key >= first);
+            shadow.keys(queue).filter(waits).filter(visible).count() as u64
+        };
+        let alive = listed.iter().find(|key| shadow.was_always_alive(queue, **key));
+        (behind(alive.copied()), behind(listed.first().copied()))
     }
 
     /// Counts the pages of a queue.

@@ -80,6 +80,9 @@ pub(crate) struct Message {
     pub(crate) last_received_at: Timestamp,
     pub(crate) source: Option<QueueArn>,
     pub(crate) renamed: bool,
+    /// Whether it had grown too old, on a page, when the queue was told to keep messages longer. What was sent in the
+    /// meantime does not stand behind it.
+    pub(crate) revived: bool,
     pub(crate) state: State,
 }
 
@@ -278,6 +281,12 @@ impl Shadow {
             return true;
         }
         visible.all(|message| queue.is_locked(message.group))
+    }
+
+    /// Tells whether a message is there, and was never too old.
+    pub fn was_always_alive(&self, queue: QueueId, key: u64) -> bool {
+        let message = self.queues.get(&queue).and_then(|queue| queue.message(key));
+        message.is_some_and(|message| !message.revived)
     }
 
     /// Lists the keys of a queue's messages.

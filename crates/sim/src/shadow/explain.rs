@@ -110,7 +110,7 @@ impl Shadow {
                         let queue = self.queue(id);
                         (queue.attributes, queue.modified) = (after, now);
                         let left = queue.leftovers.extract_if(.., |message| layout.is_cold(id, message.key));
-                        queue.messages.extend(left);
+                        queue.messages.extend(left.map(|message| Message { revived: true, ..message }));
                         queue.messages.sort_by_key(|message| message.key);
                         self.advance(now);
                         done
@@ -317,6 +317,7 @@ impl Shadow {
             last_received_at: Timestamp::ZERO,
             source: None,
             renamed: false,
+            revived: false,
             state,
         });
         let sequence_number = queue.is_fifo().then_some(SequenceNumber(key.0));

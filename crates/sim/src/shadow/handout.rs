@@ -132,6 +132,7 @@ fn permitted(queue: &Queue, key: u64, before: &[MessageKey]) -> Result<(), Viola
         other.group == message.group
             && other.key < key
             && other.state == State::Visible
+            && !other.revived
             && !before.contains(&MessageKey(other.key))
     });
     match earlier {

@@ -71,6 +71,7 @@ impl Shadow {
                 last_received_at: received_at,
                 source: import.source.clone(),
                 renamed: false,
+                revived: false,
                 state,
             });
         }

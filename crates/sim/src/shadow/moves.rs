@@ -29,7 +29,8 @@ impl Shadow {
             }
             let sent_at = if fifo { now } else { message.sent_at };
             let renamed = message.renamed || fifo;
-            let moved = Message { key: there.0, source: Some(arn.clone()), sent_at, renamed, ..message };
+            let moved =
+                Message { revived: false, key: there.0, source: Some(arn.clone()), sent_at, renamed, ..message };
             self.enter(to, moved)?;
         }
         self.advance(now);
@@ -59,7 +60,15 @@ impl Shadow {
             if message.id == *new_id {
                 return Err(format!("message {} keeps its id when it is moved by a task", here.0));
             }
-            let moved = Message { key: there.0, id: *new_id, sent_at: now, receives: 0, source: None, ..message };
+            let moved = Message {
+                revived: false,
+                key: there.0,
+                id: *new_id,
+                sent_at: now,
+                receives: 0,
+                source: None,
+                ..message
+            };
             self.enter(to, moved)?;
         }
         let task = self.tasks.iter_mut().find(|task| task.id == id).expect("the task was just found");
