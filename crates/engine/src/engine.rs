@@ -390,6 +390,7 @@ impl Engine {
             }
             Event::TaskEnded { task, end } => self.tasks.end(*task, end),
             Event::Filed { chunk, originals } => self.originals.filed(*chunk, span.at(at.position), originals),
+            Event::Refiled { chunk, .. } => self.originals.refiled(*chunk, span.at(at.position)),
             Event::Forgotten { chunk } => self.originals.forgotten(*chunk),
         }
     }

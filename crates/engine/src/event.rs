@@ -224,6 +224,13 @@ pub enum Event {
         /// The ids and their messages, ascending by [mark](DeduplicationKey::mark); at least one.
         originals: Vec<Original>,
     },
+    /// A chunk was written again, elsewhere in the journal.
+    Refiled {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Its content.
+        content: Bytes,
+    },
     /// All ids of the oldest chunk are free again.
     Forgotten {
         /// The chunk.
@@ -343,9 +350,11 @@ impl Event {
             Event::DeadLettered { queue, target, .. } | Event::TaskMoved { queue, target, .. } => {
                 [Some(*queue), Some(*target)]
             }
-            Event::TaskStarted { .. } | Event::TaskEnded { .. } | Event::Filed { .. } | Event::Forgotten { .. } => {
-                [None, None]
-            }
+            Event::TaskStarted { .. }
+            | Event::TaskEnded { .. }
+            | Event::Filed { .. }
+            | Event::Refiled { .. }
+            | Event::Forgotten { .. } => [None, None],
         }
     }
 }

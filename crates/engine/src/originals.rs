@@ -150,6 +150,21 @@ impl Originals {
         self.chunks.push_back(Chunk::new(content, originals));
     }
 
+    /// Notes where a chunk is from now on.
+    pub(crate) fn refiled(&mut self, id: ChunkId, content: ContentAddress) {
+        let place = self.place(id).expect("a chunk that is moved exists");
+        let chunk = &mut self.chunks[place];
+        assert_eq!(content.length, chunk.content.length, "a chunk is moved whole");
+        self.ledger.remove(chunk.content.position, u64::from(chunk.content.length));
+        self.ledger.add(content.position, u64::from(content.length));
+        chunk.content = content;
+    }
+
+    /// Returns where a chunk is; `None` if it is gone.
+    pub(crate) fn content_of(&self, id: ChunkId) -> Option<ContentAddress> {
+        self.chunk(id).map(|chunk| chunk.content)
+    }
+
     /// Returns the event that drops the oldest chunk, if its time is over.
     pub(crate) fn due(&self, now: Timestamp) -> Option<Event> {
         (self.next_deadline() <= now).then_some(Event::Forgotten { chunk: self.first })
@@ -175,9 +190,10 @@ impl Originals {
         self.first_unmarked().filter(|_| self.rest_until <= now)
     }
 
-    /// Takes what was read for a wish; tells whether it makes sense.
+    /// Takes what was read for a wish; tells whether it makes sense. What was read of a chunk that has been moved or dropped
+    /// meanwhile is passed over.
     pub(crate) fn loaded(&mut self, wish: ChunkWish, bytes: &Bytes) -> bool {
-        let Some(chunk) = self.chunk(wish.chunk) else { return true };
+        let Some(chunk) = self.chunk(wish.chunk).filter(|chunk| chunk.is_at(wish.at)) else { return true };
         match wish.part {
             ChunkPart::Block => chunk.is_block(wish.at, bytes),
             ChunkPart::Marks => {
@@ -195,7 +211,7 @@ impl Originals {
 
     /// Notes that a wish could not be met; tells whether it would still help anybody.
     pub(crate) fn failed(&mut self, wish: ChunkWish, next_try: Timestamp) -> bool {
-        let needed = self.chunk(wish.chunk).is_some();
+        let needed = self.chunk(wish.chunk).is_some_and(|chunk| chunk.is_at(wish.at));
         if needed && wish.part == ChunkPart::Marks {
             self.rest_until = next_try;
         }
@@ -243,7 +259,12 @@ impl Originals {
     }
 
     fn chunk(&self, id: ChunkId) -> Option<&Chunk> {
-        self.chunks.get(usize::try_from(id.0.checked_sub(self.first.0)?).ok()?)
+        self.chunks.get(self.place(id)?)
+    }
+
+    fn place(&self, id: ChunkId) -> Option<usize> {
+        let place = usize::try_from(id.0.checked_sub(self.first.0)?).ok()?;
+        (place < self.chunks.len()).then_some(place)
     }
 
     fn first_unmarked(&self) -> Option<ChunkWish> {

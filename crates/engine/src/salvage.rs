@@ -220,6 +220,7 @@ impl Salvage {
             | Event::VisibilityChanged { .. }
             | Event::TaskEnded { .. }
             | Event::Filed { .. }
+            | Event::Refiled { .. }
             | Event::Forgotten { .. } => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::engine::Engine;
-use crate::ids::{ContentAddress, MessageKey, PageId, QueueId};
+use crate::ids::{ChunkId, ContentAddress, MessageKey, PageId, QueueId};
 
 /// Something that needs a part of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,15 +24,8 @@ pub enum Survivor {
         /// The page.
         page: PageId,
     },
-}
-
-impl Survivor {
-    /// Returns the queue that it belongs to.
-    pub fn queue(&self) -> QueueId {
-        match self {
-            Survivor::Message { queue, .. } | Survivor::Page { queue, .. } => *queue,
-        }
-    }
+    /// A chunk of deduplication ids.
+    Chunk(ChunkId),
 }
 
 impl Engine {
@@ -65,6 +58,7 @@ impl Engine {
             found[before..].sort_unstable_by_key(|survivor| match survivor {
                 Survivor::Message { key, content, .. } => (content.position, key.0),
                 Survivor::Page { page, .. } => (u64::MAX, page.0),
+                Survivor::Chunk(chunk) => (u64::MAX, chunk.0),
             });
             let pages = queue.cold.pages().filter(|(_, page)| {
                 range.contains(&page.list.position) || page.contents.iter().any(|(bucket, _)| range.contains(bucket))
@@ -72,6 +66,18 @@ impl Engine {
             found.extend(pages.map(|(page, _)| Survivor::Page { queue: queue.id, page }));
         }
         (found, None)
+    }
+
+    /// Lists the chunks of deduplication ids in a range of positions.
+    pub fn chunks_in(&self, range: &RangeInclusive<u64>) -> Vec<Survivor> {
+        let (first, chunks) = self.originals.chunks();
+        let there = chunks.enumerate().filter(|(_, chunk)| range.contains(&chunk.content.position));
+        there.map(|(place, _)| Survivor::Chunk(ChunkId(first.0 + place as u64))).collect()
+    }
+
+    /// Returns where a chunk of deduplication ids is; `None` if it is gone.
+    pub fn chunk_content(&self, chunk: ChunkId) -> Option<ContentAddress> {
+        self.originals.content_of(chunk)
     }
 
     /// Returns where the content of a message in memory is; `None` if the message is not in memory.

@@ -191,11 +191,14 @@ impl World {
                     }
                 }
                 Output::Reply(_, reply) => answer = Some(reply),
-                // Contents are not kept here, so none can be moved.
-                Output::Fetch(read, _) => drop(self.turn(now, Input::Fetched { read, pieces: None })),
+                Output::Fetch(read, contents) => {
+                    // Of messages nothing is kept.
+                    let pieces = contents.into_iter().map(|at| self.read(at)).collect();
+                    self.turn(now, Input::Fetched { read, pieces });
+                }
                 Output::Read(read, at) => {
                     self.reads += 1;
-                    let bytes = Some(self.read(at));
+                    let bytes = self.read(at);
                     self.turn(now, Input::Loaded { read, bytes });
                 }
             }
@@ -209,11 +212,11 @@ impl World {
         began.elapsed()
     }
 
-    fn read(&self, at: ContentAddress) -> Bytes {
+    fn read(&self, at: ContentAddress) -> Option<Bytes> {
+        let place = self.places.get(&at.position)? + u64::from(at.offset);
         let mut bytes = vec![0; at.length as usize];
-        let place = self.places[&at.position] + u64::from(at.offset);
         self.file.read_exact_at(&mut bytes, place).expect("the file holds the record");
-        Bytes::from(bytes)
+        Some(Bytes::from(bytes))
     }
 }
 

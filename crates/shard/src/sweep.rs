@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use stanchion_engine::event::ColdMessage;
-use stanchion_engine::ids::{ContentAddress, MessageKey, PageId, QueueId};
+use stanchion_engine::ids::{ChunkId, ContentAddress, MessageKey, PageId, QueueId};
 use stanchion_engine::{Engine, Survivor};
 use stanchion_types::Timestamp;
 
@@ -67,6 +67,8 @@ struct Pass {
 pub(crate) enum Step {
     /// Contents of messages in memory.
     Messages(Vec<(QueueId, MessageKey, ContentAddress)>),
+    /// A chunk of deduplication ids.
+    Chunk(ChunkId, ContentAddress),
     /// The list of a page.
     List(QueueId, PageId, ContentAddress),
     /// Contents of messages on a page that has this list: the keys, in the order of the list.
@@ -78,6 +80,7 @@ impl Step {
     pub(crate) fn addresses(&self) -> Vec<ContentAddress> {
         match self {
             Step::Messages(messages) => messages.iter().map(|(_, _, content)| *content).collect(),
+            Step::Chunk(_, content) => vec![*content],
             Step::List(_, _, list) => vec![*list],
             Step::Contents(_, _, _, messages) => messages.iter().map(|(_, content)| *content).collect(),
         }
@@ -196,9 +199,9 @@ impl Sweep {
         match engine.usage().sparsest(&self.avoided) {
             Some(range) => {
                 self.pass = Some(Pass {
+                    survivors: engine.chunks_in(&range).into(),
                     range,
                     look_at: Some(QueueId(1)),
-                    survivors: VecDeque::new(),
                     fruitful: false,
                     one_by_one: false,
                 });
@@ -236,6 +239,16 @@ impl Sweep {
                             break;
                         }
                         messages.push((queue, key, content));
+                    }
+                }
+                Survivor::Chunk(chunk) => {
+                    if !messages.is_empty() {
+                        break;
+                    }
+                    let content = engine.chunk_content(chunk);
+                    if let Some(content) = content.filter(|content| pass.range.contains(&content.position)) {
+                        pass.survivors.pop_front();
+                        return Some(Step::Chunk(chunk, content));
                     }
                 }
                 Survivor::Page { queue, page } => {

@@ -168,6 +168,10 @@ impl Layout {
                 let newest = newest.ok_or("a chunk without ids is filed")?;
                 self.chunks.push_back((*chunk, list, newest.plus_seconds(limits::DEDUPLICATION_SECONDS)));
             }
+            Event::Refiled { chunk, .. } => {
+                let moved = self.chunks.iter_mut().find(|(id, ..)| id == chunk);
+                moved.ok_or_else(|| format!("{chunk:?} is moved and gone"))?.1 = list;
+            }
             Event::Forgotten { .. } => drop(self.chunks.pop_front()),
             _ => {}
         }

@@ -405,6 +405,8 @@ impl Oracle {
                     shadow.check_filed(original)?;
                 }
             }
+            // What is wrong with it is seen when an id is looked up in it.
+            Event::Refiled { .. } => {}
             Event::Forgotten { chunk } => {
                 if layout.free_at(*chunk).is_none_or(|free_at| free_at > now) {
                     return Err(format!("{chunk:?} is forgotten before its time"));

@@ -182,6 +182,11 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
             out.u8(22);
             out.u64(chunk.0);
         }
+        Event::Refiled { chunk, content } => {
+            out.u8(28);
+            out.u64(chunk.0);
+            span = put_content(content, out);
+        }
         Event::Imported { queue, key, id, group, due, sent_at, receives, source, content } => {
             out.u8(23);
             out.u64(queue.0);
@@ -304,6 +309,12 @@ fn decode_event(input: &mut Get<'_>, payload: &Bytes) -> Result<(Event, Span), D
             Event::Filed { chunk, originals }
         }
         22 => Event::Forgotten { chunk: ChunkId(input.u64("chunk")?) },
+        28 => {
+            let chunk = ChunkId(input.u64("chunk")?);
+            let (content, at) = get_content(input, payload)?;
+            span = at;
+            Event::Refiled { chunk, content }
+        }
         23 => {
             let (queue, key, id) = (queue(input)?, MessageKey(input.u64("key")?), input.id()?);
             let group = input.option(|input| Ok(GroupKey(input.fixed64()?)))?;

@@ -35,6 +35,12 @@ impl Chunk {
         self.content.length as usize / (MARK_BYTES + ORIGINAL_BYTES)
     }
 
+    /// Tells whether an address is a part of this chunk.
+    pub(crate) fn is_at(&self, at: ContentAddress) -> bool {
+        let end = self.content.offset + self.content.length;
+        at.position == self.content.position && (self.content.offset..end).contains(&at.offset)
+    }
+
     /// Returns where the marks are.
     pub(crate) fn marks(&self) -> ContentAddress {
         ContentAddress { length: (self.count() * MARK_BYTES) as u32, ..self.content }

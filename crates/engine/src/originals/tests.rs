@@ -58,6 +58,16 @@ impl World {
         }
     }
 
+    /// Writes a chunk again, and loses where it was.
+    fn move_chunk(&mut self, chunk: ChunkId) {
+        let content = self.originals.content_of(chunk).expect("the chunk exists");
+        let mut record = Vec::new();
+        let span = codec::encode(&Event::Refiled { chunk, content: self.read(content) }, &mut record);
+        self.disk[content.position as usize - 1].clear();
+        self.disk.push(record);
+        self.originals.refiled(chunk, span.at(self.disk.len() as u64));
+    }
+
     fn read(&self, at: ContentAddress) -> Bytes {
         let record = &self.disk[at.position as usize - 1];
         Bytes::copy_from_slice(&record[at.offset as usize..(at.offset + at.length) as usize])
@@ -212,10 +222,31 @@ fn marks_that_are_all_alike_only_cost_reads() {
     assert!(world.blocks_read > 400);
 }
 
+#[test]
+fn what_is_read_of_a_chunk_that_has_moved_refuses_nobody() {
+    let mut world = World::new(0, 3, 24);
+    world.recent_max = 2;
+    for hash in 0..3 {
+        world.accept(QUEUE, id(hash), seconds(1));
+    }
+    let Err(Unknown::Load(wish)) = world.originals.find(QUEUE, &id(1), seconds(2), &Blocks::default()) else {
+        panic!("the id is on disk")
+    };
+    let bytes = world.read(wish.at);
+    world.move_chunk(ChunkId(1));
+    assert!(world.originals.loaded(wish, &bytes), "the command looks again");
+    assert!(!world.originals.failed(wish, seconds(12)), "the command looks again");
+    assert_eq!(world.find(QUEUE, &id(1), seconds(2)).map(|original| original.key), Some(MessageKey(2)));
+    assert_eq!(world.first_position(), Some(2));
+    world.restart(24);
+    assert!(world.find(QUEUE, &id(2), seconds(2)).is_some());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Accept { queue: u64, hash: u128, group: Option<u64> },
     Pass { millis: u64 },
+    Move { number: usize },
     Restart,
 }
 
@@ -224,6 +255,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (1..3u64, 0..60u128, proptest::option::of(0..2u64))
             .prop_map(|(queue, hash, group)| Step::Accept { queue, hash, group }),
         3 => prop_oneof![0..20_000u64, Just(299_999), Just(300_000)].prop_map(|millis| Step::Pass { millis }),
+        1 => any::<usize>().prop_map(|number| Step::Move { number }),
         1 => Just(Step::Restart),
     ]
 }
@@ -255,6 +287,12 @@ proptest! {
                     now = now.plus_millis(millis);
                     world.drop_old(now);
                     prop_assert!(world.originals.next_deadline() > now);
+                }
+                Step::Move { number } => {
+                    let (first, count) = (world.originals.first, world.originals.chunks.len());
+                    if let Some(place) = number.checked_rem(count) {
+                        world.move_chunk(ChunkId(first.0 + place as u64));
+                    }
                 }
                 Step::Restart => world.restart(mark_bits),
             }

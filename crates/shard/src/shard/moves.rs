@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use stanchion_engine::event::{ColdMessage, Event, codec};
-use stanchion_engine::ids::{ContentAddress, MessageKey, PageId, QueueId};
+use stanchion_engine::ids::{ChunkId, ContentAddress, MessageKey, PageId, QueueId};
 
 use super::Shard;
 use crate::ReadId;
@@ -33,6 +33,7 @@ impl Shard {
         };
         match step {
             Step::Messages(messages) => self.move_messages(&messages, pieces),
+            Step::Chunk(chunk, at) => self.move_chunk(chunk, at, &pieces[0]),
             Step::List(queue, page, list) => self.move_page(queue, page, list, &pieces[0]),
             Step::Contents(queue, page, list, contents) => {
                 self.move_contents(queue, page, list, contents.into_iter().zip(pieces).collect());
@@ -47,6 +48,14 @@ impl Shard {
                 self.apply(&[Event::Moved { queue, key, content }]);
                 self.sweep.moved(self.tail + 1);
             }
+        }
+    }
+
+    fn move_chunk(&mut self, chunk: ChunkId, at: ContentAddress, content: &Bytes) {
+        // Its time may have ended while it was read.
+        if self.engine.chunk_content(chunk) == Some(at) {
+            self.apply(&[Event::Refiled { chunk, content: content.clone() }]);
+            self.sweep.moved(self.tail + 1);
         }
     }
 

@@ -172,6 +172,8 @@ fn event() -> impl Strategy<Value = Event> {
         (task(), end()).prop_map(|(task, end)| Event::TaskEnded { task, end }),
         (any::<u64>(), originals()).prop_map(|(chunk, originals)| Event::Filed { chunk: ChunkId(chunk), originals }),
         any::<u64>().prop_map(|chunk| Event::Forgotten { chunk: ChunkId(chunk) }),
+        (any::<u64>(), vec(any::<u8>(), 0..40))
+            .prop_map(|(chunk, content)| Event::Refiled { chunk: ChunkId(chunk), content: content.into() }),
     ]
 }
 
