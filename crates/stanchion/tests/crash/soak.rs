@@ -40,11 +40,11 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// Client numbers of a round; labels carry them, so that no round repeats one.
 const NUMBERS: usize = 1000;
 
-/// How much more the last third of the rounds may take than the first: a part of it, and a constant for what
-/// allocators and whole files round up.
+/// How much more the last third of the rounds may take than the first: a part of it, and a constant. Allocators and
+/// whole files round up, and the server lets some space die before it gives any back.
 const GROWTH_PERCENT: u64 = 10;
 const GROWTH_RESIDENT: u64 = 12 << 20;
-const GROWTH_DISK: u64 = 32 << 20;
+const GROWTH_DISK: u64 = 128 << 20;
 
 /// Memory and disk at one moment, in bytes.
 #[derive(Clone, Copy, Default)]
