@@ -174,7 +174,7 @@ impl Broker {
         for driver in &self.drivers {
             let tail = driver.with_shard(Shard::tail);
             match driver.wait_durable(tail).await {
-                Ok(()) => snapshots::take(driver).await,
+                Ok(()) => _ = snapshots::take(driver).await,
                 Err(failure) => result = Err(failure),
             }
         }

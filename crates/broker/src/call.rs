@@ -22,6 +22,7 @@ use crate::broker::Broker;
 use crate::caller::Caller;
 use crate::driver::Driver;
 use crate::failure::Failure;
+use crate::room;
 
 /// A queue that was found.
 struct Target {
@@ -40,7 +41,8 @@ impl Broker {
     /// or not somebody waits for the answer.
     ///
     /// # Errors
-    /// The service's own refusals, and `InternalFailure` or `ServiceUnavailable` once the journal has failed.
+    /// The service's own refusals, `InternalFailure` or `ServiceUnavailable` once the journal has failed, and
+    /// `ServiceUnavailable` for what adds to the queues while the disk is full.
     pub async fn call(&self, caller: &Caller, envelope: Envelope) -> Result<Response, Error> {
         let target = match &envelope.queue {
             Some(locator) => Some(self.find(caller, locator).await?),
@@ -48,6 +50,7 @@ impl Broker {
         };
         authorize(caller, envelope.action, target.as_ref())?;
         let request = envelope.request?;
+        self.check_room(caller, &request)?;
         let queue = || target.ok_or_else(|| Error::missing_parameter("QueueUrl"));
         match request {
             Request::AddPermission(request) => self.add_permission(queue()?, request).await,
@@ -77,6 +80,20 @@ impl Broker {
             Request::UntagQueue(request) => {
                 queue()?.ask_done(|queue| Command::ChangeTags { queue, set: Vec::new(), remove: request.keys }).await
             }
+        }
+    }
+
+    /// Decides whether the disk has room for a request. A queue that exists can be created again: that adds nothing.
+    fn check_room(&self, caller: &Caller, request: &Request) -> Result<(), Error> {
+        let checked =
+            self.drivers().iter().try_for_each(|driver| room::check(driver.journal().room(), request.action()));
+        match request {
+            Request::CreateQueue(create) if checked.is_err() => {
+                let (region, account) = (caller.region.clone(), caller.account);
+                let arn = QueueArn { region, account, name: create.name.clone() };
+                self.owner(&arn).find(&arn).map_or(checked, |_| Ok(()))
+            }
+            _ => checked,
         }
     }
 

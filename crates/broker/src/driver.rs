@@ -27,7 +27,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::QueueId;
-use stanchion_journal::{Epoch, Journal, Position, Record, ShardId};
+use stanchion_journal::{Epoch, Journal, Position, Record, Room, ShardId};
 use stanchion_shard::{Input, Output, Shard, Ticket};
 use stanchion_types::{Error, QueueArn, Timestamp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
@@ -43,6 +43,9 @@ pub(crate) use readers::Reading;
 
 /// How many times the size of the last snapshot the journal grows before the next one.
 const SNAPSHOT_SHARE: u64 = 4;
+
+/// How many bytes of the journal may die between two snapshots while the disk is full.
+const SHORT_TRIM_BYTES: u64 = 1 << 20;
 
 /// One shard with its journal, and everyone who waits for it.
 pub(crate) struct Driver {
@@ -258,7 +261,8 @@ impl Driver {
                 Output::Append(record) => {
                     core.bytes_since_snapshot += record.payload.len() as u64;
                     let freed = core.shard.engine().usage().freed();
-                    if core.bytes_since_snapshot >= core.snapshot_after || freed - core.freed >= core.trim_after {
+                    let grown = core.bytes_since_snapshot >= core.snapshot_after;
+                    if grown || freed - core.freed >= self.trim_after(core) {
                         core.bytes_since_snapshot = 0;
                         core.freed = freed;
                         self.snapshot_due.notify_one();
@@ -288,6 +292,11 @@ impl Driver {
                 Output::Fetch(read, contents) => self.load_all(read, &contents),
             }
         }
+    }
+
+    /// Returns how many bytes of the journal may die before the next snapshot, which lets it forget them.
+    fn trim_after(&self, core: &Core) -> u64 {
+        if self.journal.room() == Room::Plenty { core.trim_after } else { core.trim_after.min(SHORT_TRIM_BYTES) }
     }
 
     /// Runs the shard's own task until the journal fails.

@@ -25,6 +25,7 @@ mod handles;
 mod policy;
 mod repair;
 mod restore;
+mod room;
 mod secret;
 mod snapshots;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_journal::Position;
+use stanchion_journal::{Position, Room};
 
 use crate::driver::Driver;
 use crate::failure::Failure;
@@ -14,11 +14,17 @@ const STEP: usize = 2048;
 /// How long the journal waits for those who read contents before it rather keeps all of them until the next snapshot.
 const READERS_WAIT: Duration = Duration::from_secs(10);
 
+/// The time until the next attempt if a snapshot could not be saved, or led to no trim.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// Takes a snapshot whenever one is due, but rests between two, until the task is aborted.
 pub(crate) async fn run(driver: Arc<Driver>, rest: Duration) {
     loop {
         driver.snapshot_due.notified().await;
-        take(&driver).await;
+        // On a full disk it must not wait until more has been written: that is what there is no space for.
+        while !take(&driver).await && driver.journal().room() != Room::Plenty {
+            tokio::time::sleep(RETRY).await;
+        }
         tokio::time::sleep(rest).await;
     }
 }
@@ -27,8 +33,8 @@ pub(crate) async fn run(driver: Arc<Driver>, rest: Duration) {
 ///
 /// The snapshot may include events that are not durable yet. It is saved only when they are: a snapshot must never
 /// know more than the journal it belongs to. A snapshot that cannot be saved is logged and tried again when the next
-/// is due; nothing is lost by that.
-pub(crate) async fn take(driver: &Arc<Driver>) {
+/// is due; nothing is lost by that. Returns whether all of it was done.
+pub(crate) async fn take(driver: &Arc<Driver>) -> bool {
     let _one = driver.snapshots.lock().await;
     // What a message needs is asked at the same moment. A later answer could rest on a deletion that is not durable:
     // a crash would bring back messages whose contents have been trimmed.
@@ -43,27 +49,24 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
     let joined = tokio::task::spawn_blocking(move || snapshot.into_bytes()).await;
     let bytes = match joined {
         Ok(bytes) => bytes,
-        Err(panic) => return drop(Failure::report("write a snapshot", panic)),
+        Err(panic) => return refused("write a snapshot", panic),
     };
     driver.snapshot_took(bytes.len() as u64);
     if driver.wait_durable(position).await.is_err() {
-        return;
+        return false;
     }
     let (journal, id) = (driver.journal().clone(), driver.id());
     let size = bytes.len();
     let saved = tokio::task::spawn_blocking(move || journal.save_snapshot(id, Position(position), bytes.into())).await;
     match saved {
         Ok(Ok(())) => {}
-        Ok(Err(fault)) => return drop(Failure::report("save a snapshot", fault)),
-        Err(panic) => return drop(Failure::report("save a snapshot", panic)),
+        Ok(Err(fault)) => return refused("save a snapshot", fault),
+        Err(panic) => return refused("save a snapshot", panic),
     }
     // Whoever was handed a message before that moment may still be about to read it.
     if tokio::time::timeout(READERS_WAIT, driver.readers_gone()).await.is_err() {
-        return tracing::warn!(
-            shard = id.0,
-            position,
-            "saved a snapshot, and trim later: contents are still being read"
-        );
+        tracing::warn!(shard = id.0, position, "saved a snapshot, and trim later: contents are still being read");
+        return false;
     }
     // Contents that the snapshot speaks of may lie before it.
     let low_water = low_water.min(position + 1);
@@ -74,7 +77,14 @@ pub(crate) async fn take(driver: &Arc<Driver>) {
         journal.trim(id, Position(low_water))?;
         journal.release(id, &gaps)
     });
-    if let Ok(Err(fault)) = trimmed.await {
-        Failure::report("trim the journal", fault);
+    match trimmed.await {
+        Ok(Ok(())) => true,
+        Ok(Err(fault)) => refused("trim the journal", fault),
+        Err(panic) => refused("trim the journal", panic),
     }
+}
+
+fn refused(what: &str, reason: impl std::fmt::Display) -> bool {
+    Failure::report(what, reason);
+    false
 }

@@ -16,7 +16,14 @@ use crate::settings::DeclaredQueue;
 /// The service's refusal, with the name of the queue.
 pub(crate) async fn apply(broker: &Broker, caller: &Caller, queues: &[DeclaredQueue]) -> Result<(), String> {
     for queue in queues {
-        apply_one(broker, caller, queue).await.map_err(|error| format!("queue {}: {}", queue.name, error.message))?;
+        match apply_one(broker, caller, queue).await {
+            Ok(()) => {}
+            // A server whose disk is full has to start all the same, for the sake of what is in its queues.
+            Err(error) if error.code == Code::ServiceUnavailable => {
+                tracing::warn!(queue = %queue.name, reason = %error.message, "left a declared queue as it was");
+            }
+            Err(error) => return Err(format!("queue {}: {}", queue.name, error.message)),
+        }
     }
     Ok(())
 }

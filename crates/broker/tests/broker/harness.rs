@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stanchion_broker::{Broker, Caller, Options, Secret};
 use stanchion_journal::{
-    Address, Epoch, Fault, FetchDone, Journal, Listener, Memory, Position, Record, ShardId, Stats, Tenure,
+    Address, Epoch, Fault, FetchDone, Journal, Listener, Memory, Position, Record, Room, ShardId, Stats, Tenure,
 };
 use stanchion_types::attributes::AttributeChange;
 use stanchion_types::message::{AttributeValue, Md5, MessageAttribute, NameFilter, NewMessage, SystemAttributes};
@@ -232,6 +232,10 @@ impl Journal for Flawed {
 
     fn load_snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
         self.memory.load_snapshot(shard)
+    }
+
+    fn room(&self) -> Room {
+        self.memory.room()
     }
 
     fn stats(&self) -> Stats {

@@ -4,6 +4,7 @@ mod failures;
 mod harness;
 mod messages;
 mod permissions;
+mod room;
 mod space;
 mod stragglers;
 mod waiting;

@@ -295,7 +295,7 @@ impl Janitor {
                 }
                 Task::Replenish => {
                     drop(desk);
-                    let added = self.reserve.add();
+                    let added = self.replenish();
                     desk = self.lock();
                     match added {
                         Ok(()) => desk.pause = None,
@@ -323,6 +323,17 @@ impl Janitor {
             }
             self.changed.notify_all();
         }
+    }
+
+    /// Adds a piece to the reserve. If the disk has no space for one, the spare segment is as good.
+    fn replenish(&self) -> Result<(), Fault> {
+        let added = self.reserve.add();
+        if !added.as_ref().is_err_and(Fault::is_full_disk) {
+            return added;
+        }
+        let Some(bytes) = self.lock().spare.take() else { return added };
+        self.reserve.note_refusal();
+        self.reserve.accept(SPARE, bytes)
     }
 
     fn note_prepared(&self, desk: &mut Desk, number: u64, needed: bool, prepared: Result<Arc<dyn DiskFile>, Trouble>) {

@@ -8,5 +8,6 @@ mod harness;
 
 mod at_rest;
 mod directory;
+mod full_disk;
 mod repair;
 mod running;

@@ -1,0 +1,45 @@
+//! A journal whose disk is full.
+
+use stanchion_broker::Options;
+use stanchion_journal::{Memory, Room};
+use stanchion_types::request::{Action, CreateQueue, Envelope, PurgeQueue};
+use stanchion_types::response::Response;
+use stanchion_types::{Code, Error};
+
+use crate::harness::{World, locator, message};
+
+async fn create(world: &World, name: &str) -> Result<Response, Error> {
+    let request = CreateQueue { name: locator(name).name, attributes: Vec::new(), tags: Vec::new() };
+    let envelope = Envelope { action: Action::CreateQueue, queue: None, request: Ok(request.into()) };
+    world.broker.call(&world.caller, envelope).await
+}
+
+#[tokio::test]
+async fn on_a_full_disk_sends_are_refused_and_receives_and_deletes_go_on() {
+    let world = World::over(Memory::automatic(), Options::default());
+    world.create("q", Vec::new()).await;
+    for body in ["one", "two", "three"] {
+        world.send("q", message(body)).await.unwrap();
+    }
+    world.journal.memory.set_room(Room::Low);
+    let refused = world.send("q", message("four")).await.unwrap_err();
+    assert_eq!(refused.code, Code::ServiceUnavailable);
+    assert!(refused.message.contains("disk of the server is full"), "{}", refused.message);
+    assert_eq!(create(&world, "r").await.unwrap_err().code, Code::ServiceUnavailable);
+    create(&world, "q").await.expect("a queue that is there takes no room");
+    let received = world.receive("q", 0).await.unwrap();
+    assert!(!received.is_empty());
+    world.delete("q", &received[0].receipt_handle).await.unwrap();
+
+    world.journal.memory.set_room(Room::Full);
+    assert_eq!(world.receive("q", 0).await.unwrap_err().code, Code::ServiceUnavailable);
+    for message in &received[1..] {
+        world.delete("q", &message.receipt_handle).await.unwrap();
+    }
+    world.call("q", PurgeQueue).await.unwrap();
+
+    world.journal.memory.set_room(Room::Plenty);
+    world.send("q", message("five")).await.expect("there is space again, and nobody has restarted anything");
+    let bodies: Vec<_> = world.receive("q", 0).await.unwrap().into_iter().map(|message| message.body).collect();
+    assert_eq!(bodies, ["five"], "what was refused has not happened");
+}
