@@ -308,7 +308,7 @@ fn check_segments(disk: &dyn Disk, state: &State, report: &mut Report) -> Result
     let mut expected = state.first;
     let mut tails: Option<Tails> = None;
     // Where the log seems to end: nothing may follow.
-    let mut ended: Option<Damage> = None;
+    let mut ended: Option<(u64, Damage)> = None;
     let mut last = (state.first, segment::FRAMES);
     let mut before: Option<u64> = None;
     let numbers: Vec<u64> = numbers(disk)?.into_iter().filter(|&number| !state.is_forgotten(number)).collect();
@@ -329,9 +329,13 @@ fn check_segments(disk: &dyn Disk, state: &State, report: &mut Report) -> Result
             continue;
         };
         if checked.used {
-            if let Some(ended) = ended.take() {
+            if let Some((number, ended)) = ended.take() {
                 report.torn_tail = None;
-                report.damages.push(ended);
+                let (file, path) = open(disk, &segment::name(number))?;
+                let grown = has_grown(&file, state.journal, number, ended.offset);
+                if !grown.map_err(|error| Fault::io("read", path, &error))? {
+                    report.damages.push(ended);
+                }
             } else if tails.as_ref().is_some_and(|tails| !recover::follows(tails, &checked.base, hole)) {
                 let reason = "the segment does not begin where the one before it ends".to_owned();
                 report.damages.push(Damage { file: path.clone(), offset: segment::FRAMES, reason });
@@ -348,7 +352,7 @@ fn check_segments(disk: &dyn Disk, state: &State, report: &mut Report) -> Result
                 report.torn_tail = Some(here.clone());
             }
             if checked.used || ended.is_none() {
-                ended = Some(here);
+                ended = Some((number, here));
             }
         }
         report.segments += 1;
@@ -426,6 +430,11 @@ fn check_segment(
     }
     let mut after = scan::Frames::new(Arc::clone(file), journal, number, content.end).map_err(failed)?;
     let remains = after.remains().map_err(failed)?;
+    if remains.any && has_grown(file, journal, number, content.end).map_err(failed)? {
+        // Written between the two looks: what comes next cannot be compared with this.
+        checked.damaged = true;
+        return Ok(Some(checked));
+    }
     if let Some(proof) = remains.proof {
         let reason = format!("{}, and the frame at {proof} proves that it was durable", content.stop);
         report.damages.push(Damage { file: path.to_owned(), offset: content.end, reason });
@@ -437,6 +446,11 @@ fn check_segment(
     checked.stop = Some(content.stop.to_owned());
     checked.torn = remains.any;
     Ok(Some(checked))
+}
+
+/// Tells whether a running server has written on where a segment seemed to end.
+fn has_grown(file: &Arc<dyn DiskFile>, journal: u64, number: u64, end: u64) -> std::io::Result<bool> {
+    Ok(recover::walk(file, journal, number, &mut |_| {})?.end > end)
 }
 
 impl Report {
