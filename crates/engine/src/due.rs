@@ -1,5 +1,4 @@
-//! What time alone causes: timeouts and delays that end, messages that expire, tasks that move on, and messages that
-//! leave memory because there are too many of them.
+//! What time alone causes: timeouts and delays that end, messages that expire, and tasks that move on.
 
 use stanchion_types::Timestamp;
 
@@ -9,16 +8,11 @@ use crate::decide::{PageWish, Purpose};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::ids::{Entropy, MessageKey, PageId, QueueId, Shelf};
-use crate::originals::ChunkWish;
 use crate::queue::Queue;
-use crate::queue::cold::AHEAD_MS;
 use crate::queue::message::State;
 
 /// Most messages that one event concerns.
 const CHUNK: usize = 1024;
-
-/// How much farther away than the moment at which it would be read back a delayed message has to be to leave memory.
-const FAR_MS: u64 = 1_000;
 
 /// What has to happen before anything else is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,73 +87,6 @@ impl Engine {
         Some(Due::Events(vec![Event::Repaged { queue: queue.id, page: id, messages: rest }]))
     }
 
-    /// Returns the event that brings a queue's memory back within bounds, if it is out of them.
-    pub fn overflow(&self, id: QueueId) -> Option<Event> {
-        let queue = self.queue(id)?;
-        let size = self.options.page_messages;
-        // Twice a page, so that a queue that hovers around its window does not write a page for every message.
-        if queue.waiting() >= 2 * size {
-            let keys = queue.first_waiting(size);
-            return Some(chilled(queue, queue.cold.after(), &keys));
-        }
-        if queue.excess() >= size {
-            let keys = queue.lanes.last(size);
-            return (!keys.is_empty()).then(|| chilled(queue, queue.cold.before(), &keys));
-        }
-        if queue.delays.len() >= self.options.delayed_max + size {
-            let keys = self.far_delayed(queue, self.options.delayed_max + size);
-            return (!keys.is_empty()).then(|| chilled(queue, queue.cold.free(Shelf::Delayed), &keys));
-        }
-        None
-    }
-
-    /// Chooses delayed messages for a page if at least `least` of them are not near; those of a FIFO queue only if they
-    /// fill a page.
-    fn far_delayed(&self, queue: &Queue, least: usize) -> Vec<MessageKey> {
-        let size = self.options.page_messages;
-        // Who comes near to its moment is read back, so who is nearer than that does not leave.
-        let from = self.clock.plus_millis(AHEAD_MS + FAR_MS);
-        if queue.is_fifo() {
-            let far = queue.delays.line().rev().take_while(|&key| queue.fifo_due(key) >= from);
-            let keys: Vec<MessageKey> = far.take(size).collect();
-            return if keys.len() >= size.min(least) { keys } else { Vec::new() };
-        }
-        if queue.delays.far(from) < least {
-            return Vec::new();
-        }
-        queue.delays.choose(from, size, self.options.page_messages_min())
-    }
-
-    /// Returns the event that brings the deduplication ids in memory back within bounds, if they are out of them.
-    pub fn originals_overflow(&self) -> Option<Event> {
-        self.originals.overflow(self.options.originals_max, self.options.chunk_originals)
-    }
-
-    /// Returns the part of a chunk that should be read soon, before somebody waits for it.
-    pub fn wanted_marks(&self, now: Timestamp) -> Option<ChunkWish> {
-        self.originals.wanted(now)
-    }
-
-    /// Returns the page that a queue should have in memory soon, before somebody waits for it.
-    pub fn prefetch(&self, id: QueueId) -> Option<PageWish> {
-        let queue = self.queue(id)?;
-        let (page, listed) = queue.next_in_line()?;
-        (queue.lanes.ready() < self.options.page_messages).then_some(PageWish {
-            queue: id,
-            page,
-            list: listed.list,
-            purpose: Purpose::Thaw,
-        })
-    }
-
-    /// Returns the event that brings a page back to memory that was read for that purpose.
-    pub fn thaw(&self, id: QueueId, page: PageId) -> Option<Event> {
-        let queue = self.queue(id)?;
-        let messages = self.loaded_page(queue, page)?;
-        let in_turn = page.shelf() == Shelf::Delayed || queue.cold.first().is_some_and(|(first, _)| first == page);
-        in_turn.then(|| Event::Thawed { queue: id, page, messages: messages.to_vec() })
-    }
-
     /// Tells whether somebody who waits at a queue may wait for this page: it lists visible messages.
     pub fn is_awaited(&self, id: QueueId, page: PageId, now: Timestamp) -> bool {
         let Some((queue, listed)) = self.queue(id).and_then(|queue| Some((queue, queue.cold.get(page)?))) else {
@@ -174,12 +101,6 @@ fn near(queue: &Queue, now: Timestamp) -> Option<Due> {
     let (at, id) = queue.cold.next_delayed(|page| queue.page_due(page))?;
     let page = queue.cold.get(id).filter(|_| at <= now)?;
     Some(Due::Load(PageWish { queue: queue.id, page: id, list: page.list, purpose: Purpose::Thaw }))
-}
-
-fn chilled(queue: &Queue, page: PageId, keys: &[MessageKey]) -> Event {
-    let mut messages: Vec<_> = keys.iter().map(|&key| queue.message(key).chill(key)).collect();
-    messages.sort_unstable_by_key(|message| message.order);
-    Event::Chilled { queue: queue.id, page, messages }
 }
 
 /// Finds the messages that become visible now.

@@ -12,13 +12,15 @@ use stanchion_types::{AccountId, QueueArn, Region, Timestamp};
 use crate::event::{ColdMessage, Event, Original, Receives};
 use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Shelf, Span, TaskId};
 use crate::originals::{ChunkWish, Originals};
-use crate::queue::Queue;
 use crate::queue::attempts::Attempt;
 use crate::queue::cold::Page;
+use crate::queue::lanes::Lengths;
 use crate::queue::message::{Message, State};
+use crate::queue::{Bounds, Queue};
 use crate::snapshot::Picture;
 use crate::tasks::Tasks;
 use crate::usage::{self, Ledger, Usage};
+use crate::warm::Warm;
 
 /// Settings of an engine.
 #[derive(Clone, Debug)]
@@ -44,12 +46,32 @@ pub struct Options {
     pub chunk_originals: usize,
     /// How many bits memory keeps of a deduplication id in a chunk, at most 24: fewer make more sends read in vain.
     pub mark_bits: u32,
+    /// Most ready messages of a group of a FIFO queue in memory, a page more while they gather; the rest goes to pages
+    /// of the group.
+    pub lane_max: usize,
+    /// Most messages of all queues in memory, those in flight not counted. Beyond that the queues with most of them
+    /// keep less than they may.
+    pub warm_max: usize,
 }
 
 impl Options {
     /// Returns how many messages are worth a page: an eighth of a full one.
     pub(crate) fn page_messages_min(&self) -> usize {
         (self.page_messages / 8).max(1)
+    }
+
+    /// Returns how many ready messages a queue keeps in memory however many others there are: enough for a receive.
+    pub(crate) fn floor(&self) -> usize {
+        self.page_messages.clamp(1, 16)
+    }
+
+    /// Returns the bounds of a queue.
+    pub(crate) fn bounds(&self, fifo: bool) -> Bounds {
+        let low = self.floor().min(limits::RECEIVE_MESSAGES_MAX as usize).min(self.lane_max).max(1);
+        Bounds {
+            window: if fifo { self.window_fifo } else { self.window_standard },
+            lane: Lengths { low, high: (self.lane_max + self.page_messages).max(2 * low) },
+        }
     }
 }
 
@@ -66,6 +88,8 @@ impl Default for Options {
             originals_max: 100_000,
             chunk_originals: 8_192,
             mark_bits: 24,
+            lane_max: 1_024,
+            warm_max: 1_000_000,
         }
     }
 }
@@ -87,6 +111,7 @@ pub struct Engine {
     pub(crate) tasks: Tasks,
     pub(crate) usage: Usage,
     pub(crate) originals: Originals,
+    pub(crate) warm: Warm,
     pub(crate) last_queue: u64,
     pub(crate) last_key: u64,
     /// The clock of the last record.
@@ -117,6 +142,7 @@ impl Engine {
         Engine {
             usage: Usage::new(options.usage.clone()),
             originals: Originals::new(options.mark_bits),
+            warm: Warm::new(2 * options.floor()),
             options,
             queues: HashMap::with_hasher(FixedState::default()),
             directory: Directory::new(),
@@ -152,6 +178,11 @@ impl Engine {
     /// Returns the clock of the last record.
     pub fn clock(&self) -> Timestamp {
         self.clock
+    }
+
+    /// Returns how many messages of all queues are in memory, those in flight not counted.
+    pub fn warm(&self) -> usize {
+        self.warm.total()
     }
 
     /// Returns what of the journal is needed.
@@ -221,6 +252,7 @@ impl Engine {
                 queue.promote();
                 queue.settle(&mut self.usage).expect("only what was there goes");
             }
+            self.recount_warm(id);
             self.reschedule(id);
             self.changed.insert(id);
         }
@@ -235,9 +267,9 @@ impl Engine {
         let now = at.clock;
         match event {
             Event::QueueCreated { queue, arn, attributes, tags } => {
-                let window = self.window(attributes.fifo.is_some());
+                let bounds = self.options.bounds(attributes.fifo.is_some());
                 let tags = tags.iter().cloned();
-                let created = Queue::new(*queue, arn.clone(), (**attributes).clone(), tags, now, window);
+                let created = Queue::new(*queue, arn.clone(), (**attributes).clone(), tags, now, bounds);
                 self.install(created);
                 self.last_queue = queue.0;
                 self.deleted.remove(arn);
@@ -246,6 +278,7 @@ impl Engine {
             Event::QueueDeleted { queue } => {
                 let mut gone = self.queues.remove(queue).expect("a queue that is deleted exists");
                 gone.disown();
+                self.warm.count(*queue, &mut gone.counted, 0);
                 gone.settle(&mut self.usage).expect("only what was there goes");
                 let home = (gone.arn.region.clone(), gone.arn.account);
                 let names = self.directory.get_mut(&home).expect("a queue is listed");
@@ -360,10 +393,10 @@ impl Engine {
             Event::Repaged { queue, page, messages } => {
                 self.loaded.remove(&(*queue, *page));
                 if messages.is_empty() {
-                    self.queue_mut(*queue).cold.remove(*page);
+                    self.queue_mut(*queue).drop_page(*page);
                 } else {
                     let listed = Page::new(span.at(at.position), messages, &self.usage);
-                    self.queue_mut(*queue).cold.put(*page, listed);
+                    self.queue_mut(*queue).put_page(*page, listed);
                 }
             }
             Event::Moved { queue, key, .. } => self.queue_mut(*queue).relocate(*key, span.at(at.position)),
@@ -395,11 +428,6 @@ impl Engine {
         }
     }
 
-    /// Returns the most ready messages of a queue in memory.
-    pub(crate) fn window(&self, fifo: bool) -> usize {
-        if fifo { self.options.window_fifo } else { self.options.window_standard }
-    }
-
     /// Makes a queue known.
     pub(crate) fn install(&mut self, queue: Queue) {
         let home = (queue.arn.region.clone(), queue.arn.account);
@@ -408,7 +436,16 @@ impl Engine {
         assert!(before.is_none(), "two queues are called {}", queue.arn);
         let id = queue.id;
         self.queues.insert(id, queue);
+        self.recount_warm(id);
         self.reschedule(id);
+    }
+
+    /// Counts anew how many messages of a queue are in memory.
+    fn recount_warm(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            let messages = queue.warm();
+            self.warm.count(id, &mut queue.counted, messages);
+        }
     }
 
     pub(crate) fn queue_mut(&mut self, id: QueueId) -> &mut Queue {

@@ -13,6 +13,7 @@ mod engine;
 pub mod event;
 pub mod ids;
 mod originals;
+mod overflow;
 pub mod queue;
 pub mod salvage;
 mod snapshot;
@@ -20,6 +21,7 @@ mod survey;
 mod survivors;
 mod tasks;
 pub mod usage;
+mod warm;
 
 pub use decide::{Decision, PageWish, Purpose, Wish};
 pub use due::Due;

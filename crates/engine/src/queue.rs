@@ -29,12 +29,13 @@ use stanchion_types::attributes::{Counters, QueueAttributes};
 use stanchion_types::{QueueArn, Timestamp};
 
 use crate::event::ColdMessage;
-use crate::ids::{ContentAddress, MessageKey, PageId, QueueId};
+use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Shelf};
 use crate::usage::{Ledger, Usage};
+use crate::warm::Counted;
 use attempts::Attempts;
 use cold::{Cold, Page};
 use delays::Delays;
-use lanes::Lanes;
+use lanes::{Lanes, Lengths};
 use message::{Message, State};
 
 /// A queue with its messages.
@@ -64,10 +65,20 @@ pub struct Queue {
     /// Messages in memory by the time they were sent.
     pub(crate) by_age: BTreeSet<(Timestamp, MessageKey)>,
     pub(crate) attempts: Attempts,
-    /// Most ready messages in memory.
-    window: usize,
+    bounds: Bounds,
+    /// What the shard's count of messages in memory knows of this queue.
+    pub(crate) counted: Counted,
     /// What the journal holds for the messages in memory.
     ledger: Ledger,
+}
+
+/// How much of a queue is in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Most ready messages that could be handed out.
+    pub window: usize,
+    /// What is a short and what a long lane.
+    pub lane: Lengths,
 }
 
 impl Queue {
@@ -78,13 +89,13 @@ impl Queue {
         attributes: QueueAttributes,
         tags: impl IntoIterator<Item = (String, String)>,
         now: Timestamp,
-        window: usize,
+        bounds: Bounds,
     ) -> Self {
         Queue {
             id,
             shared_arn: Arc::new(arn.clone()),
             arn,
-            lanes: Lanes::new(attributes.fifo.is_some()),
+            lanes: Lanes::new(attributes.fifo.is_some(), bounds.lane),
             attributes,
             tags: tags.into_iter().collect(),
             created: now,
@@ -98,7 +109,8 @@ impl Queue {
             delays: Delays::default(),
             by_age: BTreeSet::new(),
             attempts: Attempts::default(),
-            window,
+            bounds,
+            counted: Counted::default(),
             ledger: Ledger::default(),
         }
     }
@@ -197,7 +209,7 @@ impl Queue {
 
     /// Lets a message that has become visible join the window, or the tail if there are others before it.
     fn arrive(&mut self, key: MessageKey) {
-        let queued = !self.cold.is_line_empty() || self.waiting > 0 || self.lanes.ready() >= self.window;
+        let queued = !self.cold.is_line_empty() || self.waiting > 0 || self.lanes.servable() >= self.bounds.window;
         if queued {
             self.message_mut(key).state = State::Waiting;
             self.tail.push_back(key);
@@ -217,7 +229,7 @@ impl Queue {
 
     /// Lets waiting messages into the window while there is room and nothing cold comes first.
     pub(crate) fn promote(&mut self) {
-        while self.waiting > 0 && self.cold.is_line_empty() && self.lanes.ready() < self.window {
+        while self.waiting > 0 && self.cold.is_line_empty() && self.lanes.servable() < self.bounds.window {
             let key = self.tail.pop_front().expect("waiting messages are in the tail");
             if self.is_waiting(key) {
                 self.waiting -= 1;
@@ -309,8 +321,25 @@ impl Queue {
         for message in messages {
             self.take(message.key, now);
         }
-        self.cold.put(id, page);
+        self.put_page(id, page);
         self.trim_tail();
+    }
+
+    /// Adds a page, or replaces it.
+    pub(crate) fn put_page(&mut self, id: PageId, page: Page) {
+        self.drop_page(id);
+        if id.shelf() == Shelf::Lane {
+            self.lanes.put_page(page.group, page.first, id);
+        }
+        self.cold.put(id, page);
+    }
+
+    /// Removes a page if it is there.
+    pub(crate) fn drop_page(&mut self, id: PageId) {
+        let gone = self.cold.remove(id);
+        if let Some(page) = gone.filter(|_| id.shelf() == Shelf::Lane) {
+            self.lanes.remove_page(page.group, page.first, id);
+        }
     }
 
     /// Drops what has gone from the front of the tail, so that nobody steps over it again.
@@ -326,7 +355,7 @@ impl Queue {
 
     /// Moves the messages of a page back to memory: visible ones into the window.
     pub(crate) fn thaw(&mut self, id: PageId, messages: Vec<(MessageKey, Message)>) {
-        self.cold.remove(id);
+        self.drop_page(id);
         for (key, message) in messages {
             self.by_age.insert((message.sent_at, key));
             self.ledger.add_content(message.content);
@@ -346,7 +375,9 @@ impl Queue {
         let tags = std::mem::take(&mut self.tags);
         let (arn, attributes) = (self.arn.clone(), self.attributes.clone());
         let (created, modified) = (self.created, self.modified);
-        *self = Queue::new(self.id, arn, attributes, tags, created, self.window);
+        let counted = self.counted;
+        *self = Queue::new(self.id, arn, attributes, tags, created, self.bounds);
+        self.counted = counted;
         (self.purged, self.modified) = (Some(now), modified);
         (self.ledger, self.cold.ledger) = (ledger, pages);
     }
@@ -401,17 +432,43 @@ impl Queue {
     /// A receive that finds less than it wants in a full window gets less: what a page brings beyond the window
     /// would only be chilled again.
     pub(crate) fn next_in_line(&self) -> Option<(PageId, &Page)> {
-        self.cold.first().filter(|_| self.lanes.ready() < self.window)
+        self.cold.first().filter(|_| self.lanes.servable() < self.bounds.window)
+    }
+
+    /// Returns the page of a group that is next to be served and has too few messages in memory.
+    pub(crate) fn next_in_lane(&self) -> Option<(PageId, &Page)> {
+        let id = self.lanes.hungry()?;
+        self.cold.get(id).map(|page| (id, page))
     }
 
     /// Returns the page that a receive needs that finds too little in the window, if there is one.
     pub(crate) fn next_page(&self, now: Timestamp) -> Option<(PageId, &Page)> {
-        self.next_in_line().or_else(|| self.due_page(now))
+        self.next_in_lane().or_else(|| self.next_in_line()).or_else(|| self.due_page(now))
+    }
+
+    /// Tells whether a page may return to memory now: no other comes before it.
+    pub(crate) fn is_next(&self, id: PageId) -> bool {
+        match id.shelf() {
+            Shelf::Line => self.cold.first().is_some_and(|(first, _)| first == id),
+            Shelf::Lane => self.cold.get(id).is_some_and(|page| self.lanes.first_page(page.group) == Some(id)),
+            Shelf::Delayed => self.cold.get(id).is_some(),
+        }
     }
 
     /// Returns how many more messages the window holds than it should.
     pub(crate) fn excess(&self) -> usize {
-        self.lanes.ready().saturating_sub(self.window)
+        self.lanes.servable().saturating_sub(self.bounds.window)
+    }
+
+    /// Returns how many more ready messages are in memory than the window should hold, those included that cannot be
+    /// served because their group is locked.
+    pub(crate) fn crowd(&self) -> usize {
+        self.lanes.ready().saturating_sub(self.bounds.window)
+    }
+
+    /// Returns how many messages in memory are not in flight.
+    pub(crate) fn warm(&self) -> usize {
+        self.messages.len() - self.lanes.in_flight()
     }
 
     /// Returns when a delayed message of a FIFO queue becomes visible.

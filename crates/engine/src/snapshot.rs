@@ -215,6 +215,7 @@ fn put_queue(queue: &Queue, out: &mut Vec<u8>) {
         });
         out.u64(page.first);
         out.time(page.due);
+        out.option(page.group.as_ref(), |out, group| out.fixed64(group.0));
     });
     let attempts: Vec<_> = queue.attempts.iter().collect();
     out.list(&attempts, |out, (id, attempt)| {
@@ -251,12 +252,12 @@ fn get_queue(engine: &Engine, input: &mut Get<'_>) -> Result<Queue, Damage> {
     if engine.find(&arn).is_some() || engine.queue(id).is_some() {
         return Err(input.damage("queue listed twice"));
     }
-    let window = engine.window(attributes.fifo.is_some());
-    let mut queue = Queue::new(id, arn, attributes, tags, created, window);
+    let bounds = engine.options.bounds(attributes.fifo.is_some());
+    let mut queue = Queue::new(id, arn, attributes, tags, created, bounds);
     (queue.modified, queue.purged) = (modified, purged);
     let messages = input.list(|input| Ok((get_cold(input)?, get_state(input)?)))?;
     for page in input.list(get_page)? {
-        queue.cold.put(page.0, page.1);
+        queue.put_page(page.0, page.1);
     }
     for (cold, state) in messages {
         if queue.messages.contains_key(&cold.key) {
@@ -309,7 +310,8 @@ fn get_page(input: &mut Get<'_>) -> Result<(PageId, Page), Damage> {
         return Err(input.damage("bytes of page"));
     }
     let (first, due) = (input.u64("first place")?, input.time()?);
-    Ok((id, Page { list, count, oldest, newest, received, contents, first, due }))
+    let group = input.option(|input| Ok(GroupKey(input.fixed64()?)))?;
+    Ok((id, Page { list, count, oldest, newest, received, contents, first, due, group }))
 }
 
 fn put_task(id: TaskId, task: &Task, out: &mut Vec<u8>) {

@@ -24,6 +24,10 @@ use crate::{Input, Output, ReadId, Record, Ticket};
 /// Bytes that a shard cannot read: of a snapshot or of a record.
 pub use stanchion_engine::event::codec::Damage;
 
+/// Most pages that leave memory at a time because all queues together have too many messages there, so that nobody
+/// waits long for it.
+const RELIEF_MAX: usize = 64;
+
 /// Settings of a shard.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -300,14 +304,19 @@ impl Shard {
             if changed.is_empty() {
                 break;
             }
-            for queue in changed {
-                while let Some(event) = self.engine.overflow(queue) {
+            for queue in &changed {
+                while let Some(event) = self.engine.overflow(*queue) {
                     self.apply(&[event]);
                 }
+            }
+            for _ in 0..RELIEF_MAX {
+                let Some(event) = self.engine.relief() else { break };
+                self.apply(&[event]);
+            }
+            for queue in changed {
                 self.serve(queue);
-                if let Some(wish) = self.engine.prefetch(queue) {
-                    self.read(Wish::Page(wish), None);
-                }
+                let wishes: Vec<PageWish> = self.engine.prefetch(queue).collect();
+                wishes.into_iter().for_each(|wish| self.read(Wish::Page(wish), None));
             }
         }
         if let Some(wish) = self.engine.wanted_marks(self.now) {

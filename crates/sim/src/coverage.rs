@@ -32,6 +32,7 @@ marks! {
     VisibilityChanged, VisibilityEnded, ChangeNotInFlight, ChangeNotAvailable, ChangeBeyondTotal, ChangeExpired,
     DeadLettered, TimeReleased, SentToTheBack, Expired, ExpiredOnPage, LeftoverOnPage,
     PageWritten, PageThawed, PageRewritten, PageOfReceived, DelayedPageWritten, DelayedPageThawed, OverdueOnPage,
+    LanePageWritten, LanePageThawed, MemoryFull,
     CommandWaitedForPage, ReadFailed,
     IdsFiled, IdsMoved, IdsForgotten, IdsMarksRead, DuplicateInChunk, IdsReadInVain, IdsReadFailed,
     TaskStarted, TaskMoved, TaskCompleted, TaskCancelled, TaskFailed,
@@ -110,10 +111,17 @@ impl Coverage {
                 if messages.iter().any(|message| message.receives.count > 0) {
                     self.hit(Mark::PageOfReceived);
                 }
-                if page.shelf() == Shelf::Delayed { Mark::DelayedPageWritten } else { Mark::PageWritten }
+                match page.shelf() {
+                    Shelf::Line => Mark::PageWritten,
+                    Shelf::Delayed => Mark::DelayedPageWritten,
+                    Shelf::Lane => Mark::LanePageWritten,
+                }
             }
-            Event::Thawed { page, .. } if page.shelf() == Shelf::Delayed => Mark::DelayedPageThawed,
-            Event::Thawed { .. } => Mark::PageThawed,
+            Event::Thawed { page, .. } => match page.shelf() {
+                Shelf::Line => Mark::PageThawed,
+                Shelf::Delayed => Mark::DelayedPageThawed,
+                Shelf::Lane => Mark::LanePageThawed,
+            },
             Event::Repaged { messages, .. } if messages.is_empty() => Mark::ExpiredOnPage,
             Event::Repaged { .. } => Mark::PageRewritten,
             Event::Filed { .. } => Mark::IdsFiled,

@@ -164,6 +164,8 @@ fn options(loud: bool, chance: &mut Chance) -> Options {
         window_fifo: 1 + chance.below(8) as usize,
         page_messages: 1 + chance.below(4) as usize,
         delayed_max: chance.below(8) as usize,
+        lane_max: chance.below(6) as usize,
+        warm_max: if chance.percent(50) { chance.below(30) as usize } else { 1_000 },
         usage: usage::Options {
             bucket_bytes: 1 + chance.below(2_000),
             segment_bytes: 1 + chance.below(8_000),

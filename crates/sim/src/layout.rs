@@ -120,6 +120,9 @@ impl Layout {
                 if let Some(stray) = messages.iter().find(|message| message.due.is_some() != delayed) {
                     return Err(format!("{:?} does not belong on {page:?}", stray.key));
                 }
+                if page.shelf() == Shelf::Lane && messages.iter().any(|message| message.group != messages[0].group) {
+                    return Err(format!("{page:?} lists several groups"));
+                }
                 if let Some(twice) = messages.iter().find(|message| self.is_cold(*queue, message.key.0)) {
                     return Err(format!("{:?} is put on two pages", twice.key));
                 }

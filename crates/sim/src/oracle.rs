@@ -157,7 +157,7 @@ impl Oracle {
     pub fn turn(&mut self, shard: &Shard, turn: &Turn<'_>) -> Result<(), Violation> {
         let now = turn.now;
         self.truth.shadow.advance(now);
-        let decided = self.decided(shard, now);
+        let decided = self.decided(shard, turn);
         let queue_of = |pending: &Pending| match &pending.command {
             Command::Receive(receive) => Some(receive.queue),
             _ => None,
@@ -216,7 +216,17 @@ impl Oracle {
     }
 
     /// Finds the commands that this turn has decided, and where the others stand now.
-    fn decided(&mut self, shard: &Shard, now: Timestamp) -> Vec<(Ticket, Pending)> {
+    fn decided(&mut self, shard: &Shard, turn: &Turn<'_>) -> Vec<(Ticket, Pending)> {
+        let now = turn.now;
+        // What a change of attributes that waited for the same page as a receive after it has set by then.
+        let changed_wait = |decided: &[(Ticket, Pending)], queue: QueueId| {
+            let is_set = |(_, pending): &(Ticket, Pending)| matches!(pending.command, Command::SetQueueAttributes { queue: of, .. } if of == queue);
+            let (_, events) = turn.record.filter(|_| decided.iter().any(is_set))?;
+            events.iter().rev().find_map(|(event, _)| match event {
+                Event::AttributesSet { queue: of, attributes } if *of == queue => Some(attributes.wait_seconds),
+                _ => None,
+            })
+        };
         let mut decided = Vec::new();
         // Receives that a turn parks together, because they waited for one page, may stand in line in any order.
         self.arrivals += 1;
@@ -231,7 +241,9 @@ impl Oracle {
                 let pending = self.pending.remove(&ticket).expect("the ticket was just listed");
                 decided.push((ticket, pending));
             } else if let (Command::Receive(receive), Stand::New | Stand::Reading) = (&pending.command, pending.stand) {
-                let wait = receive.wait_seconds.unwrap_or_else(|| self.truth.shadow.wait_seconds(receive.queue));
+                let changed = changed_wait(&decided, receive.queue);
+                let wait = receive.wait_seconds.or(changed);
+                let wait = wait.unwrap_or_else(|| self.truth.shadow.wait_seconds(receive.queue));
                 self.coverage.hit(Mark::ReceiveParked);
                 pending.stand = Stand::Parked { until: now.plus_seconds(wait), arrival: self.arrivals };
             }
@@ -491,6 +503,9 @@ impl Oracle {
             if counters != Some(expected) {
                 return Err(format!("{id:?} counts {counters:?} instead of {expected:?}"));
             }
+        }
+        if shard.engine().warm() >= shadow.bounds.warm_max {
+            self.coverage.hit(Mark::MemoryFull);
         }
         if shard.engine().all_queues().count() != shadow.queue_ids().count() {
             return Err("there are queues that should be gone".to_owned());

@@ -33,8 +33,8 @@ pub type Violation = String;
 pub struct Bounds {
     /// Most messages in flight in one queue.
     pub in_flight_max: usize,
-    /// Messages of a FIFO queue among which a receive looks for free groups.
-    pub look_ahead: usize,
+    /// Messages in memory beyond which queues give some up.
+    pub warm_max: usize,
     /// Rest after deleting or purging a queue.
     pub rest_seconds: u32,
 }
@@ -275,9 +275,6 @@ impl Shadow {
         let Some(queue) = self.queues.get(&queue) else { return true };
         let mut visible = queue.messages.iter().filter(|message| message.state == State::Visible);
         if queue.in_flight() >= self.bounds.in_flight_max {
-            return true;
-        }
-        if visible.clone().filter(|message| queue.is_locked(message.group)).count() >= self.bounds.look_ahead {
             return true;
         }
         visible.all(|message| queue.is_locked(message.group))

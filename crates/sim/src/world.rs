@@ -478,7 +478,7 @@ impl<S: Store> World<S> {
 fn bounds(options: &Options) -> Bounds {
     Bounds {
         in_flight_max: options.engine.in_flight_max,
-        look_ahead: options.engine.window_fifo,
+        warm_max: options.engine.warm_max,
         rest_seconds: options.engine.rest_seconds,
     }
 }

@@ -49,7 +49,12 @@ impl Engine {
                 break;
             }
         }
-        if keys.len() < wanted
+        // With too many messages in memory a page might have to leave again before it is served.
+        let (found, enough) = match self.is_tight() {
+            true => (keys.len() + dead.len(), wanted.min(self.options.floor())),
+            false => (keys.len(), wanted),
+        };
+        if found < enough
             && dead.len() < MOVES_MAX
             && let Some((page, listed)) = queue.next_page(now)
         {

@@ -4,6 +4,7 @@
 //! line:     first page | page | page | last page      served from the left
 //!              ^ the window's far end returns here        ^ the tail goes here
 //! delayed:  12:00:07 page | page | 12:01:30 page      by the first message that becomes visible
+//! lane:     page | page                               of one group of a FIFO queue, see its lane
 //! ```
 //!
 //! In memory a page costs some hundred bytes, whatever it lists. A page enters or leaves memory whole, by an event
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stanchion_types::Timestamp;
 
 use crate::event::ColdMessage;
-use crate::ids::{ContentAddress, MessageKey, PageId, Shelf};
+use crate::ids::{ContentAddress, GroupKey, MessageKey, PageId, Shelf};
 use crate::usage::{Ledger, Usage, contents_by_bucket};
 
 /// How long before its first message becomes visible a page of delayed messages is read.
@@ -47,6 +48,8 @@ pub struct Page {
     /// When the first of its messages becomes visible, on a page of delayed messages; [`Timestamp::NEVER`] on a FIFO
     /// queue, where the queue's delay says it.
     pub due: Timestamp,
+    /// The group of its first message; of all on a page of one group.
+    pub group: Option<GroupKey>,
 }
 
 impl Page {
@@ -63,6 +66,7 @@ impl Page {
             contents: contents_by_bucket(messages, |position| usage.bucket(position)),
             first: messages.iter().map(|message| message.order).min().expect("a page lists messages"),
             due: messages.iter().filter_map(|message| message.due).min().unwrap_or(Timestamp::NEVER),
+            group: messages.first().and_then(|message| message.group),
         }
     }
 

@@ -19,6 +19,7 @@ fn received(keys: &[u64]) -> Page {
         contents: Box::default(),
         first: *low,
         due: Timestamp::NEVER,
+        group: None,
     }
 }
 

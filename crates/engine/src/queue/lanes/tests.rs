@@ -5,7 +5,7 @@ fn group(number: u64) -> LaneKey {
 }
 
 fn lanes(locking: bool, messages: &[(LaneKey, u64)]) -> Lanes {
-    let mut lanes = Lanes::new(locking);
+    let mut lanes = Lanes::new(locking, Lengths { low: 2, high: 8 });
     for &(lane, order) in messages {
         lanes.insert(lane, order, MessageKey(order));
     }
@@ -129,4 +129,66 @@ fn what_is_remembered_of_a_group_does_not_depend_on_what_a_snapshot_leaves_out()
     assert_eq!(live.conduct().len(), 1, "the group has become noisy");
     assert_eq!(live.conduct(), restored.conduct());
     assert_eq!(live.busy(), restored.busy());
+}
+
+/// Takes the last messages of a lane to a page.
+fn chill(lanes: &mut Lanes, lane: LaneKey, orders: &[u64], page: u64) {
+    for order in orders {
+        lanes.remove(lane, *order);
+    }
+    lanes.put_page(lane, orders[0], PageId(page));
+}
+
+#[test]
+fn what_stands_behind_a_page_of_its_lane_waits_for_it() {
+    let mut lanes = lanes(true, &[(group(1), 1), (group(1), 2), (group(1), 3), (group(1), 4), (group(2), 6)]);
+    chill(&mut lanes, group(1), &[3, 4], 7);
+    lanes.insert(group(1), 5, MessageKey(5));
+    assert_eq!(order(&lanes), [1, 2, 6]);
+    assert_eq!((lanes.ready(), lanes.servable(), lanes.hungry()), (4, 3, None));
+    receive(&mut lanes, group(1), 1, at(0));
+    assert_eq!((order(&lanes), lanes.servable(), lanes.hungry()), (vec![6], 1, None));
+    // One is left, so the lane wants its page as soon as it is not locked any more.
+    lanes.ended(group(1), at(0), at(1));
+    assert_eq!((lanes.hungry(), lanes.first_page(group(1))), (Some(PageId(7)), Some(PageId(7))));
+    lanes.remove_page(group(1), 3, PageId(7));
+    lanes.insert(group(1), 3, MessageKey(3));
+    lanes.insert(group(1), 4, MessageKey(4));
+    assert_eq!(order(&lanes), [2, 3, 4, 5, 6]);
+    assert_eq!((lanes.servable(), lanes.hungry()), (5, None));
+}
+
+#[test]
+fn pages_of_a_lane_return_in_order() {
+    let mut lanes = lanes(true, &[(group(1), 1), (group(1), 2), (group(1), 3), (group(1), 4), (group(1), 9)]);
+    chill(&mut lanes, group(1), &[3, 4], 7);
+    chill(&mut lanes, group(1), &[2], 8);
+    assert_eq!(order(&lanes), [1]);
+    assert_eq!(lanes.hungry(), Some(PageId(8)));
+    lanes.remove_page(group(1), 2, PageId(8));
+    assert_eq!(lanes.hungry(), Some(PageId(7)));
+    lanes.remove(group(1), 1);
+    lanes.remove(group(1), 9);
+    assert_eq!(order(&lanes), [] as [u64; 0]);
+    assert_eq!(lanes.hungry(), Some(PageId(7)));
+    lanes.remove_page(group(1), 3, PageId(7));
+    assert_eq!((lanes.hungry(), lanes.lanes.len()), (None, 0));
+}
+
+#[test]
+fn the_longest_lane_gives_up_its_back_half_and_a_lane_with_pages_nothing_to_others() {
+    let long = (0..9).map(|order| (group(1), order));
+    let short = (0..5).map(|order| (group(2), 10 + order));
+    let mut lanes = lanes(true, &long.chain(short).collect::<Vec<_>>());
+    let numbers = |keys: Vec<MessageKey>| keys.into_iter().map(|key| key.0).collect::<Vec<_>>();
+    assert_eq!(numbers(lanes.back_of_longest(0, 10)), [8, 7, 6, 5]);
+    assert_eq!(numbers(lanes.back_of_longest(9, 2)), [8, 7]);
+    assert_eq!(numbers(lanes.back_of_longest(10, 2)), [] as [u64; 0]);
+    chill(&mut lanes, group(1), &[5, 6, 7, 8], 7);
+    assert_eq!(numbers(lanes.last(3)), [14, 13, 12]);
+    assert_eq!(numbers(lanes.back_of_paged(10)), [4, 3]);
+    // A lane that is not too long gives something up when it is locked.
+    assert_eq!(numbers(lanes.back_of_longest(0, 10)), [] as [u64; 0]);
+    receive(&mut lanes, group(2), 10, at(0));
+    assert_eq!(numbers(lanes.back_of_longest(0, 10)), [14, 13]);
 }

@@ -88,11 +88,11 @@ fn groups_stay_in_order_across_pages() {
         0s create q.fifo content=true visibility=10
         0s send q.fifo a.1 a.2 a.3 a.4 b.1 b.2 a.5 a.6 b.3 a.7 => ok ok ok ok ok ok ok ok ok ok
         0s receive q.fifo n=2 => a.1 a.2
-        0s receive q.fifo n=4 => b.1 b.2
+        0s receive q.fifo n=2 => b.1 b.2
         10s receive q.fifo n=3 => a.1#2 a.2#2 a.3
         10s delete q.fifo a.1 a.2 a.3 => ok ok ok
         10s receive q.fifo n=1 => a.4
-        10s receive q.fifo n=4 => b.1#2 b.2#2
+        10s receive q.fifo n=2 => b.1#2 b.2#2
         10s delete q.fifo a.4 => ok
         10s receive q.fifo n=4 => a.5 a.6 a.7
         10s count q.fifo => 1/5/0
@@ -263,6 +263,91 @@ fn a_move_task_moves_delayed_messages_from_pages_when_they_are_visible() {
         7s tick
         7s count d => 0/0/0
         7s receive q n=4 => a b c d
+        ",
+    );
+}
+
+/// As [`tiny`], and two messages of a group in memory.
+fn short_lanes() -> Options {
+    let mut options = tiny();
+    options.engine.lane_max = 2;
+    options
+}
+
+#[test]
+fn a_locked_group_with_many_messages_does_not_hide_the_others() {
+    check_with(
+        short_lanes(),
+        "
+        0s create q.fifo content=true visibility=100
+        0s send q.fifo a.1
+        0s receive q.fifo => a.1
+        1s send q.fifo a.2 a.3 a.4 a.5 a.6 a.7 a.8 a.9 => ok ok ok ok ok ok ok ok
+        2s send q.fifo a.10 a.11 a.12 a.13 b.1 c.1 a.14 b.2 => ok ok ok ok ok ok ok ok
+        3s count q.fifo => 16/1/0
+        3s receive q.fifo => b.1 b.2 c.1
+        4s delete q.fifo a.1 => ok
+        4s receive q.fifo n=2 => a.2 a.3
+        5s receive q.fifo => nothing
+        6s hide q.fifo a.3 a.2 for=0 => ok ok
+        6s receive q.fifo n=1 => a.2#2
+        7s delete q.fifo a.2 => ok
+        7s receive q.fifo n=2 => a.3#2 a.4
+        8s delete q.fifo a.3 a.4 => ok ok
+        8s receive q.fifo n=1 => a.5
+        8s delete q.fifo a.5 => ok
+        9s receive q.fifo n=2 => a.6 a.7
+        9s delete q.fifo a.6 a.7 => ok ok
+        9s count q.fifo => 7/3/0
+        ",
+    );
+}
+
+#[test]
+fn a_group_on_pages_of_its_own_expires_and_is_purged() {
+    check_with(
+        short_lanes(),
+        "
+        0s create q.fifo content=true visibility=1000 retention=60
+        0s send q.fifo a.1
+        0s receive q.fifo => a.1
+        1s send q.fifo a.2 a.3 a.4 a.5 a.6 a.7 => ok ok ok ok ok ok
+        9s send q.fifo a.8 a.9 => ok ok
+        60s count q.fifo => 8/0/0
+        61s count q.fifo => 2/0/0
+        61s receive q.fifo n=1 => a.8
+        62s send q.fifo a.10 a.11 a.12 a.13 a.14 a.15 => ok ok ok ok ok ok
+        63s purge q.fifo
+        63s count q.fifo => 0/0/0
+        64s send q.fifo a.16
+        64s receive q.fifo => a.16
+        ",
+    );
+}
+
+#[test]
+fn all_queues_together_keep_to_the_budget_and_lose_nothing() {
+    let mut options = tiny();
+    options.engine.warm_max = 6;
+    check_with(
+        options,
+        "
+        0s create p
+        0s create q
+        0s create r
+        0s send p a b c d => ok ok ok ok
+        0s send q e f g h => ok ok ok ok
+        0s send r i j k l => ok ok ok ok
+        1s count p => 4/0/0
+        1s receive q n=2 => e f
+        1s receive q n=2 => g h
+        1s receive p n=1 => a
+        1s receive p n=2 => b c
+        1s receive r n=2 => i j
+        1s receive p n=2 => d
+        1s receive r n=2 => k l
+        2s delete p a b c d => ok ok ok ok
+        31s count r => 4/0/0
         ",
     );
 }
