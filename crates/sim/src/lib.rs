@@ -4,8 +4,8 @@
 //! judge keeps a naive model, the shadow, and checks every record, every answer and every counter against it: whatever
 //! a real client could notice is noticed here, with the seed that shows it again.
 //!
-//! What this crate deliberately does not know: threads, sockets, files and the real clock. It drives a shard through
-//! the surface that the server uses, and a journal that is only a list.
+//! What this crate deliberately does not know: sockets, files and the real clock. It drives a shard through the surface
+//! that the server uses, over a journal that is only a list, or over the real one on a simulated disk ([`disk`]).
 //!
 //! Start with [`run::run`], then [`oracle`], then [`shadow`].
 
