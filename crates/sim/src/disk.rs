@@ -172,7 +172,7 @@ impl Disk {
 
     /// Opens the journal, compares it with what must be there, and returns its last position.
     fn recover(&mut self) -> Result<u64, Violation> {
-        let mut tries = 0;
+        let (mut tries, mut failed) = (0, false);
         let open = loop {
             tries += 1;
             if tries < 4 && self.cuts.all > 0 && self.chance.percent(20) {
@@ -185,6 +185,8 @@ impl Disk {
                     self.cuts.in_recovery += 1;
                     self.lose_power();
                 }
+                // A sync that fails ends a start as well; the next one tries its own.
+                Err(Fault::Io { operation: "sync", .. }) if !failed => failed = true,
                 Err(fault) => return Err(format!("the journal does not open: {fault}")),
             }
         };
@@ -206,6 +208,9 @@ impl Disk {
             self.disk.turn_off_after(self.chance.below(OPERATIONS_MAX));
         } else {
             self.disk.stay_on();
+        }
+        if self.cuts.all < CUTS_MAX && self.chance.percent(20) {
+            self.disk.fail_next_sync(std::io::ErrorKind::Other);
         }
         self.off = false;
         self.given = last;
@@ -370,7 +375,8 @@ impl Store for Disk {
     }
 
     fn cut(&mut self, _position: u64) -> Result<u64, Violation> {
-        if !self.disk.is_off() && self.chance.percent(30) {
+        // A journal whose sync has failed ends with its process more often than with the power.
+        if !self.disk.is_off() && self.chance.percent(if self.off { 80 } else { 30 }) {
             self.open = None;
             self.cuts.kills += 1;
         } else {

@@ -397,8 +397,10 @@ impl Oracle {
                 }
             }
             Event::Chilled { queue, messages, .. } => {
+                // What arrives behind messages on a page of delayed ones waits for that page, whatever its own moment is.
+                let waits = shadow.is_fifo(*queue) && layout.has_delayed(*queue);
                 for message in messages {
-                    shadow.check_listed(*queue, message, false)?;
+                    shadow.check_listed(*queue, message, waits)?;
                 }
             }
             Event::Thawed { queue, messages, .. } => {
