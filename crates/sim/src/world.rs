@@ -256,6 +256,7 @@ impl<S: Store> World<S> {
         let Read { id, queue, bytes, .. } = self.reads.swap_remove(index);
         self.oracle.coverage.operation("(read)");
         self.note(|| format!("{id:?} {}", if fails { "fails" } else { "is done" }));
+        self.now = self.now.max(self.wall);
         if let Some(queue) = queue.filter(|_| fails) {
             self.oracle.unread(queue, self.now);
         }
