@@ -6,6 +6,7 @@
 //! Start with `commands::serve`.
 
 mod cli;
+mod clock;
 mod commands;
 mod control;
 mod declared;

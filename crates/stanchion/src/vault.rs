@@ -28,6 +28,8 @@ const MANIFEST: &str = "manifest.json";
 const SEGMENTS: &str = "segments";
 const LAST: &str = "last.segment";
 const LOCK: &str = "lock";
+/// What the name of a full segment ends with.
+const SEGMENT: &str = ".segment";
 /// What the name of a backup that is not complete ends with.
 const UNFINISHED: &str = ".unfinished";
 /// How much is read or written at once, in bytes.
@@ -117,12 +119,19 @@ impl Vault {
             rename(&self.directory.join(name), &self.directory.join(format!("{name}{UNFINISHED}")))?;
         }
         sync_directory(&self.directory)?;
-        for name in file_names(&self.directory)?.into_iter().filter(|name| name.ends_with(UNFINISHED)) {
-            let directory = self.directory.join(name);
-            fs::remove_dir_all(&directory).map_err(|error| failed("remove", &directory, &error))?;
+        // What is not ours stays, whatever it is called: the directory may hold other things.
+        let is_ours = |name: &str| is_backup_name(name) || gone.iter().any(|gone| gone == name);
+        for name in file_names(&self.directory)? {
+            let directory = self.directory.join(&name);
+            if name.strip_suffix(UNFINISHED).is_some_and(is_ours) && directory.is_dir() {
+                fs::remove_dir_all(&directory).map_err(|error| failed("remove", &directory, &error))?;
+            }
         }
         let segments = self.directory.join(SEGMENTS);
         for name in file_names(&segments)? {
+            if !name.trim_end_matches(UNFINISHED).ends_with(SEGMENT) {
+                continue;
+            }
             let needed = backups.iter().any(|(_, manifest)| manifest.pool_files().any(|file| file == name));
             if !needed {
                 remove_file(&segments.join(name))?;
@@ -132,6 +141,14 @@ impl Vault {
         sync_directory(&self.directory)?;
         Ok(gone)
     }
+}
+
+/// Tells whether [`Vault::free_name`] gives such names: `20261121T100332Z`, `20261121T100332Z-2`.
+fn is_backup_name(name: &str) -> bool {
+    let (moment, number) = name.split_once('-').unwrap_or((name, "2"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((date, time)) = moment.strip_suffix('Z').and_then(|moment| moment.split_once('T')) else { return false };
+    date.len() >= 8 && time.len() == 6 && is_digits(date) && is_digits(time) && is_digits(number)
 }
 
 /// Compares length and checksum of a file with what they must be.
@@ -213,4 +230,29 @@ fn file_names(path: &Path) -> Result<Vec<String>, String> {
 
 fn failed(operation: &str, path: &Path, error: &io::Error) -> String {
     format!("cannot {operation} {}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_backup_removes_remains_of_backups_and_nothing_else() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| root.path().join(name);
+        let vault = Vault::create(root.path()).expect("opens");
+        for name in ["20261121T100332Z.unfinished", "20261121T100332Z-2.unfinished", "photos.unfinished"] {
+            fs::create_dir(path(name)).expect("is made");
+            fs::write(path(name).join("file"), "x").expect("writes");
+        }
+        let files = ["all.jsonl.unfinished", "segments/a.segment", "segments/a.segment.unfinished", "segments/notes"];
+        for name in files {
+            fs::write(path(name), "x").expect("writes");
+        }
+        assert_eq!(vault.prune(None), Ok(Vec::new()));
+        let left = ["all.jsonl.unfinished", "lock", "photos.unfinished", "segments"];
+        assert_eq!(file_names(root.path()).expect("lists"), left);
+        assert_eq!(file_names(&path("segments")).expect("lists"), ["notes"]);
+        assert!(path("photos.unfinished").join("file").exists());
+    }
 }

@@ -2,6 +2,7 @@
 
 use stanchion_engine::command::{Command, Import, Reply};
 use stanchion_engine::queue::listing::Standing;
+use stanchion_types::request::Action;
 use stanchion_types::{Code, Error, QueueArn, QueueLocator, QueueName};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -9,7 +10,7 @@ use super::{Target, unexpected};
 use crate::broker::Broker;
 use crate::caller::Caller;
 use crate::carried::Carried;
-use crate::{content, digests};
+use crate::{content, digests, room};
 
 /// How often an import waits for room before it is refused. Each time it waits as long as a sender does; whoever
 /// imports rather waits than starts over.
@@ -27,7 +28,7 @@ impl Broker {
     ///
     /// # Errors
     /// With the index of the message, if it is one of them: the refusals of a send. Without: that there is no such queue,
-    /// and what keeps the server from answering.
+    /// that the disk is full, and what keeps the server from answering.
     pub async fn import(
         &self,
         caller: &Caller,
@@ -37,6 +38,7 @@ impl Broker {
         let general = |error| (None, error);
         let locator = QueueLocator { account: None, name: queue.clone() };
         let target = self.find(caller, &locator).await.map_err(general)?;
+        room::check(target.driver.journal().room(), Action::SendMessage).map_err(general)?;
         let import = |(index, carried)| target.import(caller, carried).map_err(|error| (Some(index), error));
         let messages = messages.iter().enumerate().map(import).collect::<Result<Vec<_>, _>>()?;
         let bytes = messages.iter().map(|message| message.content.len()).sum();

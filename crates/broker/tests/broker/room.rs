@@ -1,10 +1,11 @@
 //! A journal whose disk is full.
 
-use stanchion_broker::Options;
+use stanchion_broker::{Carried, Options};
+use stanchion_engine::queue::listing::Standing;
 use stanchion_journal::{Memory, Room};
 use stanchion_types::request::{Action, CreateQueue, Envelope, PurgeQueue};
 use stanchion_types::response::Response;
-use stanchion_types::{Code, Error};
+use stanchion_types::{Code, Error, Timestamp};
 
 use crate::harness::{World, locator, message};
 
@@ -42,4 +43,30 @@ async fn on_a_full_disk_sends_are_refused_and_receives_and_deletes_go_on() {
     world.send("q", message("five")).await.expect("there is space again, and nobody has restarted anything");
     let bodies: Vec<_> = world.receive("q", 0).await.unwrap().into_iter().map(|message| message.body).collect();
     assert_eq!(bodies, ["five"], "what was refused has not happened");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_imports_are_refused_as_sends_are() {
+    let world = World::over(Memory::automatic(), Options::default());
+    world.create("q", Vec::new()).await;
+    let carried = Carried {
+        id: None,
+        message: message("one"),
+        sender_id: None,
+        sent_at: Timestamp::ZERO.plus_seconds(1),
+        receive_count: 0,
+        first_received_at: Timestamp::ZERO,
+        sequence_number: None,
+        source: None,
+        standing: Standing::Visible,
+    };
+    let queue = locator("q").name;
+    let import = || world.broker.import(&world.caller, &queue, std::slice::from_ref(&carried));
+    for room in [Room::Low, Room::Full] {
+        world.journal.memory.set_room(room);
+        let (index, error) = import().await.unwrap_err();
+        assert_eq!((index, error.code), (None, Code::ServiceUnavailable), "{room:?}");
+    }
+    world.journal.memory.set_room(Room::Plenty);
+    import().await.expect("there is space again");
 }

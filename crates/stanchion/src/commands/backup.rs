@@ -1,11 +1,11 @@
 //! `stanchion backup`.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use stanchion_types::Timestamp;
 
 use crate::cli::{BackupArguments, Stop};
+use crate::clock::now;
 use crate::storage::Reading;
 use crate::vault::Vault;
 use crate::vault::write::Progress;
@@ -59,14 +59,14 @@ fn verify(directory: &Path) -> Result<(), String> {
 fn back_up(data_dir: &Path, directory: &Path, keep: Option<usize>) -> Result<(), String> {
     let vault = Vault::create(directory)?;
     let reading = Reading::begin(data_dir, true)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    let name = vault.free_name(&file_name(Timestamp::from_millis(now)))?;
+    let now = now();
+    let name = vault.free_name(&file_name(now))?;
     let mut ticker = Ticker::default();
     let report = &mut |progress: Progress| {
         let done = progress.copied + progress.shared;
         ticker.tell(|| format!("{} of {} done", size(done), size(progress.total)));
     };
-    let draft = vault.draft(&reading.image, data_dir, now, &name, report)?;
+    let draft = vault.draft(&reading.image, data_dir, now.millis(), &name, report)?;
     // Only now it is known that no file went while it was copied.
     reading.end()?;
     let progress = draft.progress;

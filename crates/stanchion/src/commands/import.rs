@@ -3,13 +3,13 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use stanchion_types::{QueueName, Timestamp};
+use stanchion_types::QueueName;
 
 use crate::cli::{ImportArguments, Stop};
+use crate::clock::now;
 use crate::control::client::{Connection, Refused};
 use crate::control::{CREATE_QUEUE, Created, IMPORT, Import, LINE_MAX, REDRIVE, Redrive};
 use crate::exchange::line::{Line, MessageLine, QueueLine};
@@ -179,9 +179,4 @@ impl Importer {
         }
         Ok(())
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp::from_millis(since.map_or(0, |since| since.as_millis() as u64))
 }

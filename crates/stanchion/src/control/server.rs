@@ -9,16 +9,17 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use stanchion_broker::{Broker, Caller};
-use stanchion_journal::Local;
 use stanchion_journal::local::Hold;
+use stanchion_journal::{Journal, Local, Room};
 use stanchion_types::request::{Action, Envelope, Request as ServiceRequest, SetQueueAttributes};
-use stanchion_types::{Error, QueueArn, QueueLocator, QueueName, Timestamp};
+use stanchion_types::{Error, QueueArn, QueueLocator, QueueName};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Answer, Created, Door, Held, Import, LINE_MAX, NAME, Redrive, Request, SILENCE_MAX, VERSION, WithHold};
+use crate::clock::now;
 use crate::exchange::line::{Line, QueueLine};
 
 /// Most connections at once; who comes later waits.
@@ -168,6 +169,12 @@ async fn answer(line: &[u8], service: &Service, hold: &mut Option<Hold>) -> Resu
             *hold = Some(held);
             Ok(json!(answer))
         }
+        // No space comes back while files are held, and without any the journal ends. A copy can be made again.
+        super::PING if hold.is_some() && service.journal.room() == Room::Full => {
+            *hold = None;
+            tracing::warn!("the disk is full: files that were held for a copy are given up");
+            Err(Refusal::of("its disk is full, and it needs the space that they hold"))
+        }
         super::PING => Ok(json!({})),
         super::RELEASE => match hold.take() {
             Some(_) => Ok(json!({})),
@@ -237,10 +244,4 @@ impl Service {
 
 fn queue_name(text: &str) -> Result<QueueName, Refusal> {
     QueueName::new(text).ok_or_else(|| Refusal::of(format!("{text:?} is no name of a queue")))
-}
-
-/// Reads the wall clock, for messages that do not say when they were sent.
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp::from_millis(since.map_or(0, |since| since.as_millis() as u64))
 }

@@ -13,6 +13,8 @@ use stanchion_wire::Head;
 
 /// Most receives that a message can have had: beyond this a count says nothing and could overflow.
 const RECEIVES_MAX: u32 = 1_000_000_000;
+/// Longest sender id in characters: more than the longest of the service, a role with the name of its session.
+const SENDER_ID_MAX: usize = 256;
 /// Names among the attributes of a queue that `GetQueueAttributes` answers and nobody can set.
 const ANSWERED_ONLY: [&str; 6] = [
     "ApproximateNumberOfMessages",
@@ -183,6 +185,10 @@ impl MessageLine {
                 value.parse::<u64>().map(Some).map_err(|_| format!("{} is no number: {value:?}", name.name()))
             }
         };
+        let sender_id = text(SystemAttribute::SenderId);
+        if sender_id.as_deref().is_some_and(|id| !is_sender_id(id)) {
+            return Err(format!("SenderId has 1 to {SENDER_ID_MAX} visible ASCII characters"));
+        }
         let moment = |name| Ok::<_, String>(number(name)?.map(Timestamp::from_millis));
         let sent_at = moment(SystemAttribute::SentTimestamp)?.unwrap_or(now);
         let receives = number(SystemAttribute::ApproximateReceiveCount)?.unwrap_or(0);
@@ -207,7 +213,7 @@ impl MessageLine {
         Ok(Carried {
             id,
             message: self.message()?,
-            sender_id: text(SystemAttribute::SenderId),
+            sender_id,
             sent_at,
             receive_count,
             first_received_at: first,
@@ -248,6 +254,11 @@ fn decode(target: &str, trace_header: Option<&str>, body: &Value) -> Result<Requ
     let envelope =
         stanchion_wire::decode(&head, body.to_string().as_bytes()).map_err(|error| error.message.to_string())?;
     envelope.request.map_err(|error| error.message.to_string())
+}
+
+/// Tells whether a text can be a sender id: receivers get it in every protocol, so it is nothing that XML cannot say.
+fn is_sender_id(text: &str) -> bool {
+    (1..=SENDER_ID_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Reads the text of a message id.

@@ -39,6 +39,10 @@ impl Vault {
         }
         let state = data_dir.join(Image::state_file());
         write(&state, NOT_YET.as_bytes())?;
+        // The name of the directory itself has to survive a power cut as well.
+        if let Some(parent) = data_dir.parent() {
+            sync_directory(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+        }
         sync_directory(&data_dir.join("journal"))?;
         let journal = u64::from_str_radix(&manifest.journal, 16)
             .map_err(|_| format!("the manifest of {name} names no journal: {}", manifest.journal))?;

@@ -12,7 +12,8 @@ use stanchion_journal::local::{Image, Part, check_copy};
 
 use super::manifest::{FORMAT, Manifest, Segment, Stored};
 use super::{
-    LAST, MANIFEST, SEGMENTS, UNFINISHED, Vault, create_file, failed, hex, make_directory, rename, sync_directory,
+    LAST, MANIFEST, SEGMENT, SEGMENTS, UNFINISHED, Vault, create_file, failed, hex, make_directory, rename,
+    sync_directory,
 };
 
 /// How far a backup is.
@@ -186,7 +187,7 @@ impl From<Refusal> for String {
 
 /// Returns the name under which a full segment is stored for all backups.
 fn pool_name(image: &Image, part: &Part) -> Option<String> {
-    Some(format!("{:016x}-{:012}-{:08x}.segment", image.journal(), part.number, part.seal?))
+    Some(format!("{:016x}-{:012}-{:08x}{SEGMENT}", image.journal(), part.number, part.seal?))
 }
 
 fn store(directory: &Path, file: &str, path: PathBuf, bytes: &[u8]) -> Result<Stored, String> {

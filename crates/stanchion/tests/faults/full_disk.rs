@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -135,4 +137,36 @@ fn a_full_disk_refuses_sends_and_nothing_else_and_needs_no_restart_when_there_is
     drain(&server, usize::MAX, &mut held);
     assert_eq!(held, BTreeSet::new(), "these are lost");
     assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn files_that_are_held_for_a_copy_are_given_up_before_the_last_space_is_used() {
+    let Some(small) = Small::mount() else {
+        eprintln!("no file system can be mounted here, so this test shows nothing: run it as root");
+        return;
+    };
+    let server = Server::start(small.root.path(), &[SETTINGS, &["--reserve-segments=0"]].concat());
+    server.ok("CreateQueue", json!({ "QueueName": "orders" }));
+    let (mut next, mut held) = (0, BTreeSet::new());
+    let socket = UnixStream::connect(small.mounted_at.join("control.sock")).expect("the server accepts");
+    socket.set_read_timeout(Some(LONG)).expect("a timeout");
+    let mut socket = BufReader::new(socket);
+    let mut ask = |request: Value| {
+        socket.get_mut().write_all(format!("{request}\n").as_bytes()).expect("the request is sent");
+        let mut answer = String::new();
+        socket.read_line(&mut answer).expect("an answer");
+        serde_json::from_str::<Value>(&answer).expect("JSON")
+    };
+    let hold = ask(json!({ "version": 1, "do": "hold", "with": { "snapshot": false } }));
+    assert!(hold["ok"]["end"].is_array(), "{hold}");
+    assert_eq!(ask(json!({ "version": 1, "do": "ping" })), json!({ "ok": {} }));
+    fill(&server, &mut next, &mut held);
+    let given_up = ask(json!({ "version": 1, "do": "ping" }));
+    assert!(given_up["error"].as_str().is_some_and(|error| error.contains("disk is full")), "{given_up}");
+    let release = ask(json!({ "version": 1, "do": "release" }));
+    assert_eq!(release["error"], "nothing is held", "whoever copies learns that it is no copy");
+
+    server.ok("PurgeQueue", json!({ "QueueUrl": "orders" }));
+    held.clear();
+    wait_for_room(&server, &mut next, &mut held);
 }

@@ -1,11 +1,12 @@
 //! What a repair saves, keeps, and says.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
 use crate::directory::{Broken, SEGMENT_SIZE, names};
-use crate::harness::Server;
+use crate::harness::{Server, run, stanchion};
 
 /// Breaks a directory.
 type Damage = fn(&Broken);
@@ -17,6 +18,19 @@ fn a_whole_directory_is_left_alone() {
     let out = broken.repair_nothing();
     assert!(out.contains("nothing to repair"), "{out}");
     assert_eq!(names(&broken.path("")), before);
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_not_touched() {
+    let directory = crate::harness::directory();
+    let path = directory.path().join("shared");
+    fs::create_dir(&path).expect("is made");
+    fs::write(path.join("notes"), "x").expect("writes");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("sets");
+    let (code, _, error) = run(stanchion(&["check", "--repair", "--data-dir", path.to_str().expect("text")]));
+    assert!(code == 1 && error.contains("holds no journal"), "{code} {error}");
+    assert_eq!(names(&path), ["notes"]);
+    assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o777);
 }
 
 #[test]

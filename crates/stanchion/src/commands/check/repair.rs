@@ -41,6 +41,10 @@ pub(super) fn run(settings: &Settings) -> Result<(), Stop> {
     if !directory.exists() {
         return Err(stopped(&"does not exist"));
     }
+    // Not even the lock is made, nor a permission changed, in a directory that has nothing to do with us.
+    if [PARTS[0], PARTS[1], REPAIRED].iter().all(|part| !directory.join(part).exists()) {
+        return Err(stopped(&"holds no journal"));
+    }
     // Held to the end: no server may begin to write meanwhile.
     let _lock = local::lock(directory).map_err(|fault| stopped(&fault))?;
     if directory.join(REPAIRED).exists() {

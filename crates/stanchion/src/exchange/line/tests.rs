@@ -28,6 +28,7 @@ fn a_body_alone_is_a_message_sent_now() {
 
 #[test]
 fn a_bad_line_is_refused_with_what_is_wrong() {
+    let long_sender = format!(r#"{{"QueueName":"q","Body":"x","Attributes":{{"SenderId":"{}"}}}}"#, "a".repeat(257));
     for (text, words) in [
         ("", "EOF"),
         ("[]", "invalid"),
@@ -39,6 +40,9 @@ fn a_bad_line_is_refused_with_what_is_wrong() {
         (r#"{"QueueName":"q","Body":"x","MessageId":"7"}"#, "MessageId is no UUID"),
         (r#"{"QueueName":"q","Body":"x","Attributes":{"SentTimestamp":"soon"}}"#, "SentTimestamp is no number"),
         (r#"{"QueueName":"q","Body":"x","Attributes":{"ApproximateReceiveCount":"4000000000"}}"#, "too large"),
+        (r#"{"QueueName":"q","Body":"x","Attributes":{"SenderId":"a\u0001"}}"#, "SenderId"),
+        (r#"{"QueueName":"q","Body":"x","Attributes":{"SenderId":""}}"#, "SenderId"),
+        (&long_sender, "SenderId"),
         (r#"{"QueueName":"q","Body":"x","Attributes":{"Colour":"red"}}"#, "no system attribute Colour"),
         (r#"{"QueueName":"q","Body":"x","Attributes":{"DeadLetterQueueSourceArn":"q"}}"#, "no ARN"),
         (r#"{"QueueName":"q","Body":"x","MessageAttributes":{"n":{"DataType":"Number","StringValue":"x"}}}"#, "n"),
