@@ -371,6 +371,8 @@ impl Shared {
                 Active { number, file, end, synced: end, capacity: 0, allocated: 0, fresh: false }
             }
             (Some((number, _, true)), None) => {
+                // Somebody waits for the start, and zeros only save time.
+                self.janitor.hurry();
                 begin(number + 1, self.janitor.prepare(number + 1, self.options.segment_bytes)?)
             }
             (_, Some(prepared)) => begin(prepared, open(prepared)?),

@@ -4,6 +4,9 @@
 //! write, which on most file systems makes it about twice as fast. A segment that has been trimmed has all that already,
 //! so it is kept and used again. Both happen on a thread of their own, away from the writer.
 //!
+//! Zeros only save time, so nobody waits for them: when the writer is [late](Janitor::hurry), a segment is handed over with
+//! as many zeros as it has. All of its space has been asked for before the first of them.
+//!
 //! What fails is tried again, as long as the writer has something to write to: nothing that anybody was told of depends on
 //! it. When the disk is full, the [reserve](Reserve) steps in.
 
@@ -17,6 +20,9 @@ use super::reserve::Reserve;
 use super::segment;
 use super::state::State;
 use crate::Fault;
+
+#[cfg(test)]
+mod tests;
 
 /// How much is zeroed at once, and how much between two syncs, in bytes: a sync of the writer waits for no more than that.
 const ZEROS: usize = 256 * 1024;
@@ -47,8 +53,12 @@ pub(crate) struct Janitor {
 #[derive(Default)]
 struct Desk {
     wanted: Option<u64>,
+    /// The writer will soon need the segment that is wanted: it gets it without the zeros that it does not have yet.
+    late: bool,
     /// The writer has nothing left to write to and waits for the segment that is wanted.
     needed: bool,
+    /// The disk has refused the segment that is needed, and there are others to put away before the last attempt.
+    refused: bool,
     prepared: Option<(u64, Arc<dyn DiskFile>)>,
     /// Segments to put away, each with its bytes.
     retired: VecDeque<Vec<(u64, u64)>>,
@@ -97,9 +107,9 @@ impl Desk {
     fn next(&self, reserve: &Reserve) -> Task {
         let rests = self.pause.is_some_and(|(_, until)| Instant::now() < until);
         let retired = self.retired.front().filter(|_| !rests && self.may_put_away());
-        // A segment is prepared first, because the writer may need it soon. But if the disk has refused it, or this is the
-        // last attempt, what is put away may be just what it needs.
-        let urgent = self.needed || self.pause.is_some();
+        // A segment is prepared first, because the writer may need it soon. But if the disk has refused it, what is put
+        // away may be just what it needs.
+        let urgent = self.refused || self.pause.is_some();
         match (retired, self.wanted) {
             (Some(retired), _) if urgent => Task::PutAway(retired.clone()),
             (_, Some(number)) if self.needed || !rests => Task::Prepare(number),
@@ -148,6 +158,7 @@ impl Janitor {
         let mut desk = self.lock();
         if desk.prepared.as_ref().is_none_or(|(prepared, _)| *prepared != number) {
             desk.wanted = Some(number);
+            desk.late = false;
             self.changed.notify_all();
         }
     }
@@ -156,6 +167,7 @@ impl Janitor {
     pub(crate) fn need(&self) {
         let mut desk = self.lock();
         if desk.prepared.is_none() {
+            desk.late = true;
             desk.needed = true;
             self.changed.notify_all();
         }
@@ -208,6 +220,21 @@ impl Janitor {
     /// Says whether somebody holds the files.
     pub(crate) fn is_held(&self) -> bool {
         self.lock().holds > 0
+    }
+
+    /// Asks for the segment that is wanted as it is, with or without zeros.
+    pub(crate) fn hurry(&self) {
+        self.lock().late = true;
+    }
+
+    fn is_late(&self) -> bool {
+        self.lock().late
+    }
+
+    /// Says whether a segment that somebody is late for is still to be prepared, and not waiting for what is put away.
+    fn is_awaited(&self) -> bool {
+        let desk = self.lock();
+        desk.late && desk.wanted.is_some() && !desk.refused && desk.pause.is_none()
     }
 
     /// Says whether a segment can be taken without waiting.
@@ -271,20 +298,18 @@ impl Janitor {
                 Task::PutAway(segments) => {
                     desk.putting_away = true;
                     drop(desk);
-                    let put_away = before_retiring().and_then(|now| {
-                        if now {
-                            self.put_away(&segments)?;
-                        }
-                        Ok(now)
-                    });
+                    let put_away = before_retiring().and_then(|now| now.then(|| self.put_away(&segments)).transpose());
                     desk = self.lock();
                     desk.putting_away = false;
                     match put_away {
-                        Ok(true) => {
-                            desk.retired.pop_front();
+                        Ok(Some(count)) => {
+                            if let Some(segments) = desk.retired.front_mut() {
+                                segments.drain(..count);
+                            }
+                            desk.retired.pop_front_if(|segments| segments.is_empty());
                             desk.pause = None;
                         }
-                        Ok(false) => desk.rest(),
+                        Ok(None) => desk.rest(),
                         Err(fault) if fault.is_full_disk() => desk.rest(),
                         Err(fault) => {
                             // Nothing is lost: the files stay, and the next start removes them.
@@ -340,6 +365,7 @@ impl Janitor {
         match prepared {
             Ok(file) => {
                 desk.wanted = None;
+                desk.refused = false;
                 desk.pause = None;
                 desk.prepared = Some((number, file));
             }
@@ -348,6 +374,9 @@ impl Janitor {
                     tracing::warn!(%fault, number, "cannot prepare a segment, and try again");
                 }
                 desk.rest();
+            }
+            Err(Trouble::Again(_)) if desk.may_put_away() && !desk.refused && desk.pause.is_none() => {
+                desk.refused = true;
             }
             Err(trouble) => {
                 let fault = trouble.into_fault();
@@ -388,7 +417,7 @@ impl Janitor {
     fn create(&self, bytes: u64) -> Result<(), Fault> {
         let path = self.disk.root().join(NEW);
         let file = self.disk.create(NEW).map_err(|error| Fault::io("create", &path, &error))?;
-        fill(&*file, bytes).map_err(|error| Fault::io("prepare", &path, &error))
+        fill(&*file, bytes, &|| self.is_late()).map_err(|error| Fault::io("prepare", &path, &error))
     }
 
     /// Makes a file with space in it a segment.
@@ -433,7 +462,8 @@ impl Janitor {
         self.reserve.spend(keep)
     }
 
-    fn put_away(&self, segments: &[(u64, u64)]) -> Result<(), Fault> {
+    /// Puts segments away, or the first of them if the writer becomes late meanwhile; returns how many.
+    fn put_away(&self, segments: &[(u64, u64)]) -> Result<usize, Fault> {
         let disk = &*self.disk;
         {
             // From here on nobody expects these segments.
@@ -443,7 +473,12 @@ impl Janitor {
             }
             self.store(&state)?;
         }
+        let mut count = 0;
         for &(number, _) in segments {
+            if count > 0 && self.is_awaited() {
+                break;
+            }
+            count += 1;
             let name = segment::name(number);
             let path = disk.root().join(&name);
             let file = match disk.open(&name, Access::Read) {
@@ -466,16 +501,22 @@ impl Janitor {
                 disk.remove(&name).map_err(|error| Fault::io("remove", &path, &error))?;
             }
         }
-        disk.sync_directory("journal").map_err(|error| Fault::io("sync", disk.root().join("journal"), &error))
+        disk.sync_directory("journal").map_err(|error| Fault::io("sync", disk.root().join("journal"), &error))?;
+        Ok(count)
     }
 }
 
-/// Writes zeros over the whole length of a file, and syncs now and then so that others need not wait long for theirs.
-fn fill(file: &dyn DiskFile, bytes: u64) -> std::io::Result<()> {
-    file.reserve(bytes)?;
+/// Asks for the whole length of a file and writes zeros over it, and syncs now and then so that others need not wait long
+/// for theirs.
+///
+/// Stops when somebody is late, if the file has its space. What has not been written then reads as zeros too: that is what
+/// file systems promise about space that was asked for, also after a power cut, and what holds for the pieces of the
+/// [reserve](Reserve).
+fn fill(file: &dyn DiskFile, bytes: u64, is_late: &dyn Fn() -> bool) -> std::io::Result<()> {
+    let has_space = file.reserve(bytes)?;
     let zeros = vec![0u8; ZEROS.min(bytes as usize)];
     let mut at = 0;
-    while at < bytes {
+    while at < bytes && !(has_space && is_late()) {
         let count = (bytes - at).min(zeros.len() as u64) as usize;
         file.write_at(&mut [IoSlice::new(&zeros[..count])], at)?;
         at += count as u64;

@@ -4,14 +4,15 @@
 //! A [power cut](Simulated::power_cut) drops, keeps or tears whatever was not, sector by sector, as chance has it. So
 //! tests can show that nothing depends on a write that was never synced.
 //!
-//! It can be [full](Simulated::set_space), and [refuse](Simulated::refuse) whatever a test wants it to.
+//! It can be [full](Simulated::set_space), [refuse](Simulated::refuse) whatever a test wants it to, and be so slow that an
+//! operation [does not end](Simulated::stall) before the test says so.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Access, Disk, DiskFile};
 
@@ -56,6 +57,22 @@ struct Refusal {
 #[derive(Clone)]
 pub struct Simulated {
     state: Arc<Mutex<State>>,
+    /// A stall has ended.
+    resumed: Arc<Condvar>,
+}
+
+/// While it lives, an operation does not end.
+#[must_use]
+pub struct Stall {
+    disk: Simulated,
+    number: u64,
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        self.disk.lock().stalls.remove(&self.number);
+        self.disk.resumed.notify_all();
+    }
 }
 
 #[derive(Default)]
@@ -71,6 +88,8 @@ struct State {
     /// Everything fails from this operation on.
     off_at: Option<u64>,
     refusals: Vec<Refusal>,
+    /// What does not end, and part of the names that it is about.
+    stalls: BTreeMap<u64, (Operation, String)>,
     /// How often each operation was asked for, refused or not.
     asked: BTreeMap<Operation, u64>,
     /// How much all files may have, in bytes.
@@ -116,7 +135,7 @@ impl Default for Simulated {
 impl Simulated {
     /// Returns an empty disk.
     pub fn new() -> Simulated {
-        Simulated { state: Arc::default() }
+        Simulated { state: Arc::default(), resumed: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,6 +181,26 @@ impl Simulated {
     pub fn cut_next_write(&self, part: &str, kind: io::ErrorKind, done: usize) {
         let refusal = Refusal { operation: Operation::Write, part: part.to_owned(), kind, times: 1, done };
         self.lock().refusals.push(refusal);
+    }
+
+    /// Lets an operation on files whose names have a part begin and not end: [`Operation::Reserve`], [`Operation::Write`] or
+    /// [`Operation::Sync`]. Nobody waits for the power to go off: whoever cuts it ends the stalls first.
+    pub fn stall(&self, operation: Operation, part: &str) -> Stall {
+        let mut state = self.lock();
+        let number = state.next;
+        state.next += 1;
+        state.stalls.insert(number, (operation, part.to_owned()));
+        drop(state);
+        Stall { disk: self.clone(), number }
+    }
+
+    /// Returns the state when an operation on a file may go on.
+    fn lock_for(&self, operation: Operation, id: u64) -> MutexGuard<'_, State> {
+        let stalled = |state: &mut State| {
+            let meant = |(other, part): &(Operation, String)| *other == operation && state.name(id).contains(part);
+            state.stalls.values().any(meant)
+        };
+        self.resumed.wait_while(self.lock(), stalled).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns how often something is still to be refused.
@@ -223,7 +262,7 @@ impl Simulated {
         let next = state.next;
         let space = state.space;
         let state = State { files, next, synced_names: names.clone(), names, space, ..State::default() };
-        Simulated { state: Arc::new(Mutex::new(state)) }
+        Simulated { state: Arc::new(Mutex::new(state)), resumed: Arc::default() }
     }
 
     /// Returns the content of a file, to damage it with [`overwrite`](Simulated::overwrite).
@@ -419,7 +458,7 @@ impl Disk for Simulated {
 
 impl DiskFile for SimulatedFile {
     fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-        let mut state = self.disk.lock();
+        let mut state = self.disk.lock_for(Operation::Write, self.id);
         state.operate()?;
         let name = state.name(self.id);
         let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
@@ -452,7 +491,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.lock();
+        let mut state = self.disk.lock_for(Operation::Sync, self.id);
         state.operate()?;
         let name = state.name(self.id);
         state.ask_for(Operation::Sync, &name)?;
@@ -471,7 +510,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn reserve(&self, length: u64) -> io::Result<bool> {
-        let mut state = self.disk.lock();
+        let mut state = self.disk.lock_for(Operation::Reserve, self.id);
         state.operate()?;
         let name = state.name(self.id);
         state.ask_for(Operation::Reserve, &name)?;

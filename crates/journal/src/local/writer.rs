@@ -243,8 +243,9 @@ impl Writer {
     /// Says whether a frame goes into the active segment, and its seal after it.
     ///
     /// If the next segment is not ready, this one grows: syncs are slower then, but nobody waits for megabytes of zeros.
-    /// Only at twice its length the writer does wait, or if the disk has no space for growth: then the one who prepares
-    /// segments has some in reserve.
+    /// Half-way to twice its length it is said that the next one is needed without them. Only at twice its length the
+    /// writer waits, for the few syncs that make a segment of it, or if the disk has no space for growth: then the one who
+    /// prepares segments has some in reserve.
     fn fits(&mut self, bytes: u64) -> bool {
         let end = self.active.end + bytes;
         let end = end + self.seal_bytes(end);
@@ -254,6 +255,9 @@ impl Writer {
         let most = self.shared.options.segment_bytes.max(self.active.capacity) * 2;
         if end > most || self.shared.janitor.is_ready() {
             return false;
+        }
+        if end > most - most / 4 {
+            self.shared.janitor.hurry();
         }
         end <= self.active.allocated || self.allocate((end + GROWTH).min(most)).is_ok()
     }

@@ -3,8 +3,6 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use stanchion_journal::local::simulated::Operation;
-
 use super::*;
 
 const LENGTH: usize = 3000;

@@ -3,6 +3,7 @@
 mod cuts;
 mod faults;
 mod full_disk;
+mod late;
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use stanchion_journal::inspect::{self, FrameKind};
-use stanchion_journal::local::simulated::Simulated;
+use stanchion_journal::local::simulated::{Operation, Simulated, Stall};
 use stanchion_journal::local::{Disk, Durability, Options};
 use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Local, Position, Record, ShardId};
 
@@ -365,6 +366,8 @@ fn with_holes(disk: &Simulated) -> Vec<std::ops::RangeInclusive<u64>> {
     let journal = open(disk, SMALL).expect("opens");
     let last = append(&journal, 60, 3000);
     journal.save_snapshot(SHARD, last, Bytes::from_static(b"sixty")).expect("saves");
+    // What is prepared or set aside later on must not count as what was not given back.
+    journal.settle();
     let before = journal.stats();
     journal.release(SHARD, &[Position(10)..=Position(25), Position(35)..=Position(50)]).expect("releases");
     journal.settle();
@@ -573,6 +576,8 @@ enum Step {
     TurnOff {
         operations: u64,
     },
+    /// No new segment gets its space until somebody waits for something.
+    Stall,
     /// The process is killed, and what the system has in its cache stays.
     Kill,
     /// The power is cut now.
@@ -591,6 +596,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (shard, 0u64..60, 1u64..60).prop_map(|(shard, from, count)| Step::Release { shard, from, count }),
         2 => (0u64..12).prop_map(|operations| Step::TurnOff { operations }),
         2 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
+        3 => Just(Step::Stall),
         2 => Just(Step::Kill),
         1 => Just(Step::Close),
     ]
@@ -613,6 +619,7 @@ struct World {
     owners: Vec<(Arc<Ears>, Epoch)>,
     shards: Vec<Expected>,
     tenure: u64,
+    stall: Option<Stall>,
 }
 
 impl World {
@@ -620,7 +627,7 @@ impl World {
         let disk = Simulated::new();
         let journal = Some(open(&disk, SMALL).expect("opens"));
         let shards: Vec<Expected> = (0..3).map(|_| Expected::default()).collect();
-        let mut world = World { disk, journal, owners: Vec::new(), shards, tenure: 0 };
+        let mut world = World { disk, journal, owners: Vec::new(), shards, tenure: 0, stall: None };
         world.verify();
         world
     }
@@ -630,6 +637,7 @@ impl World {
     }
 
     fn reopen(&mut self, seed: Option<u64>) {
+        self.stall = None;
         for (shard, (ears, _)) in self.shards.iter_mut().zip(&self.owners) {
             shard.announced = shard.announced.max(ears.durable().0);
         }
@@ -719,7 +727,9 @@ impl World {
                     }
                 }
             }
+            Step::Stall => self.stall = Some(self.disk.stall(Operation::Reserve, "segment.new")),
             Step::Wait { shard } => {
+                self.stall = None;
                 let last = Position(self.shards[usize::from(shard)].appended.len() as u64);
                 if last > self.journal().durable(ShardId(shard)) {
                     // A failure is fine: it stays one until the next crash.
@@ -753,6 +763,7 @@ impl World {
             Step::Crash { seed } => self.reopen(Some(seed)),
             Step::Kill => self.reopen(None),
             Step::Close => {
+                self.stall = None;
                 // If the power is off, it fails, and only a crash helps.
                 let closed = self.journal().close().is_ok();
                 self.reopen(if closed { None } else { Some(self.tenure) });

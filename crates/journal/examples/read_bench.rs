@@ -1,0 +1,210 @@
+//! Measures fetches of ten bodies that are not in memory: CPU and reads of the file for each body.
+//!
+//! `cargo run --release -p stanchion-journal --example read_bench -- [directory] [seconds]`
+//!
+//! Four ways in which the ten bodies of a receive lie in a deep backlog: in one record, as a batch of ten sends leaves
+//! them; in ten records that follow each other; in ten records with as many records of another shard between two; and far
+//! from each other. Everything is in the page cache of the system. CPU is that of all threads of the process.
+
+use std::any::Any;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Durability, Options};
+use stanchion_journal::{Address, Fault, Journal, Listener, Local, Position, Record, ShardId};
+
+/// Bytes of a body, and of what the record says about each.
+const BODY: usize = 1024;
+const ABOUT: usize = 60;
+/// Bodies of a fetch.
+const TEN: u64 = 10;
+/// Records of each shard.
+const RECORDS: u64 = 20_000;
+
+const BATCHES: ShardId = ShardId(0);
+const SINGLES: ShardId = ShardId(1);
+const MIXED: [ShardId; 2] = [ShardId(2), ShardId(3)];
+
+/// A directory that counts reads.
+struct Counting {
+    inner: Directory,
+    reads: Arc<AtomicU64>,
+}
+
+struct CountingFile {
+    inner: Arc<dyn DiskFile>,
+    reads: Arc<AtomicU64>,
+}
+
+impl Counting {
+    fn count(&self, inner: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(CountingFile { inner, reads: Arc::clone(&self.reads) })
+    }
+}
+
+impl Disk for Counting {
+    fn root(&self) -> &Path {
+        self.inner.root()
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {
+        self.inner.lock(name)
+    }
+
+    fn make_directory(&self, name: &str) -> io::Result<()> {
+        self.inner.make_directory(name)
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        self.inner.list(directory)
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        self.inner.open(name, access).map(|file| self.count(file))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.inner.create(name).map(|file| self.count(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn sync_directory(&self, directory: &str) -> io::Result<()> {
+        self.inner.sync_directory(directory)
+    }
+}
+
+impl DiskFile for CountingFile {
+    fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        self.inner.write_at(slices, offset)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.read_at(buffer, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.inner.sync()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.inner.length()
+    }
+
+    fn reserve(&self, length: u64) -> io::Result<bool> {
+        self.inner.reserve(length)
+    }
+}
+
+#[derive(Default)]
+struct Ears {
+    durable: Mutex<Position>,
+    changed: Condvar,
+}
+
+impl Listener for Ears {
+    fn durable(&self, position: Position) {
+        *self.durable.lock().expect("nobody panics") = position;
+        self.changed.notify_one();
+    }
+
+    fn failed(&self, fault: Fault) {
+        panic!("the journal failed: {fault}");
+    }
+}
+
+/// CPU time of all threads so far, user and system.
+fn cpu() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let time = |text: String| text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+    let times = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+    Duration::from_nanos(times.filter_map(time).sum())
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let temporary = || std::env::temp_dir().join(format!("read-bench-{}", std::process::id()));
+    let directory = arguments.next().map_or_else(temporary, PathBuf::from);
+    let seconds = arguments.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(2.0);
+    let reads = Arc::new(AtomicU64::new(0));
+    let disk = Counting { inner: Directory::new(directory.clone()), reads: Arc::clone(&reads) };
+    let options = Options { durability: Durability::Memory, cache_bytes: 0, ..Options::default() };
+    let journal = Local::open_on(Arc::new(disk), options).expect("opens");
+    fill(&journal, &[BATCHES], (BODY + ABOUT) * TEN as usize);
+    fill(&journal, &[SINGLES], BODY + ABOUT);
+    fill(&journal, &MIXED, BODY + ABOUT);
+    let whole = |index: u64| (index % RECORDS + 1, 0);
+    let of_batch = |body: u64| (body / TEN % RECORDS + 1, (body % TEN) as u32);
+    println!("{:>12} {:>12} {:>14}", "ten bodies", "CPU ns/body", "reads/fetch");
+    measure(&journal, &reads, "one record", BATCHES, seconds, of_batch);
+    measure(&journal, &reads, "neighbours", SINGLES, seconds, whole);
+    measure(&journal, &reads, "mixed", MIXED[0], seconds, whole);
+    measure(&journal, &reads, "scattered", SINGLES, seconds, |index| whole(index * 7919));
+    journal.close().expect("closes");
+    drop(journal);
+    std::fs::remove_dir_all(&directory).expect("removes its own directory");
+}
+
+/// Appends records to shards in turn.
+fn fill(journal: &Local, shards: &[ShardId], length: usize) {
+    let owner = |&shard: &ShardId| {
+        let ears = Arc::new(Ears::default());
+        let tenure = journal.acquire(shard, Arc::clone(&ears) as Arc<dyn Listener>).expect("acquires");
+        (shard, ears, tenure.epoch)
+    };
+    let owners: Vec<_> = shards.iter().map(owner).collect();
+    let payload = Bytes::from((0..length).map(|index| (index * 7) as u8).collect::<Vec<u8>>());
+    for position in (1..=RECORDS).map(Position) {
+        for (shard, ears, epoch) in &owners {
+            let record = Record { shard: *shard, position, clock_ms: 0, count: 1, payload: payload.clone() };
+            journal.append(*epoch, record).expect("appends");
+            // A few under way, as on a busy server.
+            let guard = ears.durable.lock().expect("nobody panics");
+            drop(ears.changed.wait_while(guard, |durable| durable.0 + 64 < position.0).expect("nobody panics"));
+        }
+    }
+    for (_, ears, _) in &owners {
+        let guard = ears.durable.lock().expect("nobody panics");
+        drop(ears.changed.wait_while(guard, |durable| durable.0 < RECORDS).expect("nobody panics"));
+    }
+}
+
+/// Fetches ten bodies at a time; `at` tells the record of a body, and which of its bodies it is.
+fn measure(
+    journal: &Local,
+    reads: &AtomicU64,
+    name: &str,
+    shard: ShardId,
+    seconds: f64,
+    at: impl Fn(u64) -> (u64, u32),
+) {
+    let (started, cpu_before, reads_before) = (Instant::now(), cpu(), reads.load(Ordering::Relaxed));
+    let (mut fetches, mut bodies) = (0u64, 0u64);
+    while started.elapsed().as_secs_f64() < seconds {
+        let addresses = (bodies..bodies + TEN).map(|body| {
+            let (record, number) = at(body);
+            let offset = number * (BODY + ABOUT) as u32 + ABOUT as u32;
+            Address { position: Position(record), offset, length: BODY as u32 }
+        });
+        let (sender, receiver) = mpsc::channel();
+        let done = Box::new(move |answer| sender.send(answer).expect("somebody waits"));
+        journal.fetch(shard, addresses.collect(), done);
+        let answer: Result<Vec<Bytes>, Fault> = receiver.recv().expect("calls back");
+        bodies += answer.expect("reads").len() as u64;
+        fetches += 1;
+    }
+    let used = (cpu() - cpu_before).as_nanos() as f64 / bodies as f64;
+    let reads = (reads.load(Ordering::Relaxed) - reads_before) as f64 / fetches as f64;
+    println!("{name:>12} {used:>12.0} {reads:>14.2}");
+}
