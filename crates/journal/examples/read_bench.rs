@@ -2,9 +2,9 @@
 //!
 //! `cargo run --release -p stanchion-journal --example read_bench -- [directory] [seconds]`
 //!
-//! Four ways in which the ten bodies of a receive lie in a deep backlog: in one record, as a batch of ten sends leaves
-//! them; in ten records that follow each other; in ten records with as many records of another shard between two; and far
-//! from each other. Everything is in the page cache of the system. CPU is that of all threads of the process.
+//! Five ways in which the ten bodies of a receive lie in a deep backlog: in one record, as a batch of ten sends leaves
+//! them; in one record of a hundred, as a busy shard leaves them; in ten records that follow each other; in ten records
+//! with as many records of another shard between two; and far from each other. Everything is in the page cache of the system. CPU is that of all threads of the process.
 
 use std::any::Any;
 use std::io::{self, IoSlice};
@@ -22,12 +22,13 @@ const BODY: usize = 1024;
 const ABOUT: usize = 60;
 /// Bodies of a fetch.
 const TEN: u64 = 10;
-/// Records of each shard.
+/// Records of a shard.
 const RECORDS: u64 = 20_000;
 
 const BATCHES: ShardId = ShardId(0);
 const SINGLES: ShardId = ShardId(1);
 const MIXED: [ShardId; 2] = [ShardId(2), ShardId(3)];
+const LARGE: ShardId = ShardId(4);
 
 /// A directory that counts reads.
 struct Counting {
@@ -141,13 +142,16 @@ fn main() {
     let disk = Counting { inner: Directory::new(directory.clone()), reads: Arc::clone(&reads) };
     let options = Options { durability: Durability::Memory, cache_bytes: 0, ..Options::default() };
     let journal = Local::open_on(Arc::new(disk), options).expect("opens");
-    fill(&journal, &[BATCHES], (BODY + ABOUT) * TEN as usize);
-    fill(&journal, &[SINGLES], BODY + ABOUT);
-    fill(&journal, &MIXED, BODY + ABOUT);
+    fill(&journal, &[BATCHES], RECORDS, (BODY + ABOUT) * TEN as usize);
+    fill(&journal, &[LARGE], RECORDS / 10, (BODY + ABOUT) * 100);
+    fill(&journal, &[SINGLES], RECORDS, BODY + ABOUT);
+    fill(&journal, &MIXED, RECORDS, BODY + ABOUT);
     let whole = |index: u64| (index % RECORDS + 1, 0);
     let of_batch = |body: u64| (body / TEN % RECORDS + 1, (body % TEN) as u32);
+    let of_large = |body: u64| (body / 100 % (RECORDS / 10) + 1, (body % 100) as u32);
     println!("{:>12} {:>12} {:>14}", "ten bodies", "CPU ns/body", "reads/fetch");
     measure(&journal, &reads, "one record", BATCHES, seconds, of_batch);
+    measure(&journal, &reads, "large record", LARGE, seconds, of_large);
     measure(&journal, &reads, "neighbours", SINGLES, seconds, whole);
     measure(&journal, &reads, "mixed", MIXED[0], seconds, whole);
     measure(&journal, &reads, "scattered", SINGLES, seconds, |index| whole(index * 7919));
@@ -157,7 +161,7 @@ fn main() {
 }
 
 /// Appends records to shards in turn.
-fn fill(journal: &Local, shards: &[ShardId], length: usize) {
+fn fill(journal: &Local, shards: &[ShardId], records: u64, length: usize) {
     let owner = |&shard: &ShardId| {
         let ears = Arc::new(Ears::default());
         let tenure = journal.acquire(shard, Arc::clone(&ears) as Arc<dyn Listener>).expect("acquires");
@@ -165,7 +169,7 @@ fn fill(journal: &Local, shards: &[ShardId], length: usize) {
     };
     let owners: Vec<_> = shards.iter().map(owner).collect();
     let payload = Bytes::from((0..length).map(|index| (index * 7) as u8).collect::<Vec<u8>>());
-    for position in (1..=RECORDS).map(Position) {
+    for position in (1..=records).map(Position) {
         for (shard, ears, epoch) in &owners {
             let record = Record { shard: *shard, position, clock_ms: 0, count: 1, payload: payload.clone() };
             journal.append(*epoch, record).expect("appends");
@@ -176,7 +180,7 @@ fn fill(journal: &Local, shards: &[ShardId], length: usize) {
     }
     for (_, ears, _) in &owners {
         let guard = ears.durable.lock().expect("nobody panics");
-        drop(ears.changed.wait_while(guard, |durable| durable.0 < RECORDS).expect("nobody panics"));
+        drop(ears.changed.wait_while(guard, |durable| durable.0 < records).expect("nobody panics"));
     }
 }
 
