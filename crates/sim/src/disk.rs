@@ -14,6 +14,7 @@
 //! The journal's threads decide how records are grouped, so a seed is one history of clients and nearly one of the
 //! disk: it is driven in lockstep, one group at a time.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ const SHARD: ShardId = ShardId(0);
 const OPERATIONS_MAX: u64 = 40;
 /// How often the power is cut in one run, so that it comes to an end.
 const CUTS_MAX: u64 = 60;
+/// Lines of the story that a failure tells.
+const STORY_LINES: usize = 40;
 
 /// What the power cuts of a run came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,6 +130,8 @@ pub struct Disk {
     options: Options,
     off: bool,
     cuts: Cuts,
+    /// What the disk and the journal went through last, for who has to find out why.
+    story: VecDeque<String>,
 }
 
 impl Disk {
@@ -148,6 +153,7 @@ impl Disk {
             options,
             off: false,
             cuts: Cuts::default(),
+            story: VecDeque::new(),
         };
         disk.recover()?;
         Ok(disk)
@@ -162,12 +168,20 @@ impl Disk {
         self.open.as_ref().ok_or_else(|| "the journal is closed".to_owned())
     }
 
+    fn tell(&mut self, line: String) {
+        if self.story.len() == STORY_LINES {
+            self.story.pop_front();
+        }
+        self.story.push_back(line);
+    }
+
     /// Cuts the power: what was not synced is dropped, kept or torn, sector by sector.
     fn lose_power(&mut self) {
         let left = self.disk.power_cut(self.chance.bits());
         self.open = None;
         self.disk = left;
         self.cuts.all += 1;
+        self.tell(format!("power cut {}", self.cuts.all));
     }
 
     /// Opens the journal, compares it with what must be there, and returns its last position.
@@ -186,13 +200,22 @@ impl Disk {
                     self.lose_power();
                 }
                 // A sync that fails ends a start as well; the next one tries its own.
-                Err(Fault::Io { operation: "sync", .. }) if !failed => failed = true,
+                Err(fault @ Fault::Io { operation: "sync", .. }) if !failed => {
+                    failed = true;
+                    self.tell(format!("the start fails: {fault}"));
+                }
                 Err(fault) => return Err(format!("the journal does not open: {fault}")),
             }
         };
         let ears = Arc::clone(&open.0.ears);
         self.open = Some(open.0);
         let last = open.1;
+        self.tell(format!(
+            "opened at {last}; announced {}, given {}, appended {}",
+            self.list.durable(),
+            self.given,
+            self.list.tail()
+        ));
         let compared = self.compare(last);
         // The power may also have failed while we compared; then nothing was said about the records.
         match compared {
@@ -211,6 +234,7 @@ impl Disk {
         }
         if self.cuts.all < CUTS_MAX && self.chance.percent(20) {
             self.disk.fail_next_sync(std::io::ErrorKind::Other);
+            self.tell("the next sync will fail".to_owned());
         }
         self.off = false;
         self.given = last;
@@ -346,9 +370,11 @@ impl Store for Disk {
             let (durable, failed) = open.ears.wait(next);
             reached = reached.max(durable.min(position));
             self.off |= failed;
+            let line = format!("sync to {next}: durable {durable}, failed {failed}");
             if !failed {
                 open.local.settle();
             }
+            self.tell(line);
         }
         self.list.sync(reached)
     }
@@ -379,11 +405,15 @@ impl Store for Disk {
         if !self.disk.is_off() && self.chance.percent(if self.off { 80 } else { 30 }) {
             self.open = None;
             self.cuts.kills += 1;
+            self.tell("the process ends".to_owned());
         } else {
             self.cuts.in_operation += u64::from(self.off);
             self.lose_power();
         }
-        let last = self.recover()?;
+        let last = self.recover().map_err(|violation| {
+            let story: Vec<&str> = self.story.iter().map(String::as_str).collect();
+            format!("{violation}\n{}", story.join("\n"))
+        })?;
         self.list.cut(last)
     }
 
