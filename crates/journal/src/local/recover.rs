@@ -29,6 +29,9 @@ use super::snapshot;
 use super::state::State;
 use crate::{Fault, ShardId};
 
+/// What a disk may write as a whole, at most, in bytes; a header is shorter.
+const PAGE: u64 = 4096;
+
 #[cfg(test)]
 mod tests;
 
@@ -299,15 +302,25 @@ fn cut(disk: &dyn Disk, state: &State, number: u64, end: u64) -> Result<(), Faul
             format!("{reason}, and the frame at {proof} proves that it was durable"),
         ));
     }
-    if !remains.any {
-        return Ok(());
-    }
-    tracing::warn!(file = %path.display(), offset = end, "cut off a torn tail: the write was never acknowledged");
     let length = file.length().map_err(failed)?;
+    let until = if remains.any {
+        tracing::warn!(file = %path.display(), offset = end, "cut off a torn tail: the write was never acknowledged");
+        length
+    } else {
+        // The rest of a header whose beginning was lost looks like nothing. Were it left, the next record could be torn
+        // at the same place, and its beginning and that rest be the old record again.
+        let until = length.min((end / PAGE + 2) * PAGE);
+        let mut near = vec![0; until.saturating_sub(end) as usize];
+        let read = file.read_at(&mut near, end).map_err(failed)?;
+        if near[..read].iter().all(|&byte| byte == 0) {
+            return Ok(());
+        }
+        until
+    };
     let zeros = vec![0u8; 1 << 20];
     let mut at = end;
-    while at < length {
-        let count = (length - at).min(zeros.len() as u64) as usize;
+    while at < until {
+        let count = (until - at).min(zeros.len() as u64) as usize;
         let written = file.write_at(&mut [IoSlice::new(&zeros[..count])], at);
         written.map_err(|error| Fault::io("write", &path, &error))?;
         at += count as u64;

@@ -157,3 +157,21 @@ fn a_snapshot_past_the_end_proves_damage() {
     assert!(matches!(refused, Some(Fault::Corrupt { offset, .. }) if offset == offsets[1] as u64), "{refused:?}");
     assert_eq!(disk.content(&name), Some(content), "a refused segment is not touched");
 }
+
+#[test]
+fn what_is_left_of_a_record_is_erased_even_if_its_beginning_is_not_there() {
+    // Else the next record could be torn at the same place, and its beginning and the old rest be the old record again.
+    let (disk, offsets) = disk(&[1; 40]);
+    let begins_before_a_border = |at: &usize| (1..=24).contains(&(at.next_multiple_of(512) - at));
+    let record = offsets.iter().position(begins_before_a_border).expect("some record lies across a border of sectors");
+    let (at, name) = (offsets[record], segment::name(1));
+    let border = at.next_multiple_of(512);
+    let mut content = disk.content(&name).expect("is there");
+    content[at..border].fill(0);
+    content[offsets[record + 1]..].fill(0);
+    disk.overwrite(&name, content);
+    let recovered = recover(&disk, &STATE).expect("a torn tail is nothing bad");
+    assert_eq!(recovered.tails[&ShardId(5)].last, record as u64);
+    let left = disk.content(&name).expect("is there");
+    assert!(left[at..].iter().all(|&byte| byte == 0), "the rest of the torn record is erased");
+}
