@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,17 +28,20 @@ type Unreadable = Option<(String, Range<u64>)>;
 struct Worn {
     disk: Simulated,
     unreadable: Arc<Mutex<Unreadable>>,
+    /// How often files have been read.
+    reads: Arc<AtomicU64>,
 }
 
 struct WornFile {
     name: String,
     file: Arc<dyn DiskFile>,
     unreadable: Arc<Mutex<Unreadable>>,
+    reads: Arc<AtomicU64>,
 }
 
 impl Worn {
     fn new(disk: Simulated) -> Worn {
-        Worn { disk, unreadable: Arc::default() }
+        Worn { disk, unreadable: Arc::default(), reads: Arc::default() }
     }
 
     fn break_at(&self, name: &str, bytes: Range<u64>) {
@@ -45,7 +49,8 @@ impl Worn {
     }
 
     fn wrap(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(WornFile { name: name.to_owned(), file, unreadable: self.unreadable.clone() })
+        let (unreadable, reads) = (self.unreadable.clone(), self.reads.clone());
+        Arc::new(WornFile { name: name.to_owned(), file, unreadable, reads })
     }
 }
 
@@ -93,6 +98,7 @@ impl DiskFile for WornFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         if let Some((name, bytes)) = &*self.unreadable.lock().unwrap() {
             let end = offset + buffer.len() as u64;
             if *name == self.name && offset < bytes.end && bytes.start < end {
@@ -253,4 +259,114 @@ fn an_archive_says_where_it_cannot_read_and_goes_on_with_the_next_file() {
         .expect("walks");
     assert_eq!(lost, 1);
     assert!(good.contains(&200) && !good.contains(&20), "{good:?}");
+}
+
+/// Bodies of a kilobyte, one after the other with something between them.
+const STEP: u32 = 1084;
+
+/// Returns the record of so many bodies at a position.
+fn batch(position: u64, bodies: u32) -> Record {
+    let byte = |at: u32| (u64::from(at) * 7 + u64::from(at) / 251 + position * 31) as u8;
+    let payload = Bytes::from((0..bodies * STEP).map(byte).collect::<Vec<u8>>());
+    Record { shard: SHARD, position: Position(position), clock_ms: position, count: bodies, payload }
+}
+
+/// A journal with a record of so many bodies at each of some positions, and the disk under it.
+fn batches(bodies: &[u32]) -> (Worn, Local) {
+    let disk = Worn::new(Simulated::new());
+    let options = Options { segment_bytes: 1 << 20, cache_bytes: 0, ..Options::default() };
+    let journal = Local::open_on(Arc::new(disk.clone()), options).expect("opens");
+    let tenure = journal.acquire(SHARD, Arc::new(Deaf)).expect("acquires");
+    for (position, &bodies) in (1..).zip(bodies) {
+        journal.append(tenure.epoch, batch(position, bodies)).expect("appends");
+    }
+    while journal.durable(SHARD).0 < bodies.len() as u64 {
+        std::thread::yield_now();
+    }
+    (disk, journal)
+}
+
+fn bodies(position: u64, numbers: impl IntoIterator<Item = u32>) -> Vec<Address> {
+    let at = |number: u32| Address { position: Position(position), offset: number * STEP + 60, length: 1024 };
+    numbers.into_iter().map(at).collect()
+}
+
+fn fetch_all(journal: &Local, at: &[Address]) -> Result<Vec<Bytes>, Fault> {
+    let (sender, done) = channel();
+    journal.fetch(SHARD, at.to_vec(), Box::new(move |result| _ = sender.send(result)));
+    done.recv_timeout(LONG).expect("an answer")
+}
+
+/// Fetches, compares and returns how many reads it took.
+fn reads_for(disk: &Worn, journal: &Local, lengths: &[u32], at: &[Address]) -> u64 {
+    let before = disk.reads.load(Ordering::Relaxed);
+    let found = fetch_all(journal, at).expect("reads");
+    let reads = disk.reads.load(Ordering::Relaxed) - before;
+    let content = |at: &Address| {
+        let whole = batch(at.position.0, lengths[at.position.0 as usize - 1]).payload;
+        whole.slice(at.offset as usize..(at.offset + at.length) as usize)
+    };
+    assert_eq!(found, at.iter().map(content).collect::<Vec<_>>());
+    reads
+}
+
+#[test]
+fn bodies_that_were_sent_together_are_read_together() {
+    let lengths = [10, 10, 10, 100, 10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 10, 10, 10];
+    let (disk, journal) = batches(&lengths);
+    let reads = |at: &[Address]| reads_for(&disk, &journal, &lengths, at);
+    for position in [1, 2, 3, 5, 16] {
+        assert_eq!(reads(&bodies(position, 0..10)), 1, "ten bodies of record {position}");
+    }
+    for first in [0, 20, 50, 90] {
+        assert!(reads(&bodies(4, first..first + 10)) <= 2, "from {first} of a hundred bodies");
+    }
+    let singles: Vec<Address> = (6..16).flat_map(|position| bodies(position, [0])).collect();
+    assert_eq!(reads(&singles), 1, "ten records in a row");
+    // In any order, again and again, with gaps, over the borders of records, and all that there is.
+    assert!(reads(&bodies(4, [90, 3, 3, 91, 4, 60, 99, 0])) <= 4);
+    let mixed: Vec<Address> = [18, 1, 4, 2].into_iter().flat_map(|position| bodies(position, [9, 0])).collect();
+    assert!(reads(&mixed) <= 5);
+    let whole = |position: u64| Address {
+        position: Position(position),
+        offset: 0,
+        length: lengths[position as usize - 1] * STEP,
+    };
+    assert!(reads(&(1..=18).map(whole).collect::<Vec<_>>()) <= 4);
+}
+
+#[test]
+fn a_damaged_block_fails_the_bodies_in_it_and_no_others() {
+    let (disk, journal) = batches(&[10, 100, 10]);
+    let (name, offset) = place(&disk, 2);
+    let table = 4 * u64::from(100 * STEP).div_ceil(4096);
+    let payload = offset + 68 + table;
+    // In the middle of a block that holds parts of five bodies.
+    let damaged = 15 * 4096 + 2000;
+    let mut content = disk.disk.content(&name).expect("the file is there");
+    content[(payload + damaged) as usize] ^= 1;
+    disk.disk.overwrite(&name, content);
+    let first = (damaged / 4096 * 4096) as u32;
+    let touches = |at: &Address| at.offset < first + 4096 && at.offset + at.length > first;
+    let is_about_it = |fault: &Fault| matches!(fault, Fault::Corrupt { file, offset, .. } if file.ends_with(&name) && *offset == payload + u64::from(first));
+    let all = bodies(2, 0..100);
+    assert_eq!(all.iter().filter(|at| touches(at)).count(), 5);
+    for at in &all {
+        match fetch_all(&journal, std::slice::from_ref(at)) {
+            Ok(bytes) => {
+                assert!(!touches(at), "{at} was served");
+                let from = at.offset as usize;
+                assert_eq!(bytes[0], batch(2, 100).payload.slice(from..from + at.length as usize));
+            }
+            Err(fault) => assert!(touches(at) && is_about_it(&fault), "{at}: {fault}"),
+        }
+    }
+    for ten in all.chunks(10) {
+        let answer = fetch_all(&journal, ten);
+        assert_eq!(answer.is_err(), ten.iter().any(touches), "{}", ten[0]);
+        assert!(answer.as_ref().err().is_none_or(is_about_it), "{answer:?}");
+    }
+    // One that the record does not have fails with the others, as it always did.
+    let past = fetch_all(&journal, &bodies(2, 95..101));
+    assert!(matches!(past, Err(Fault::OutOfRange { at, .. }) if at.offset == 100 * STEP + 60), "{past:?}");
 }

@@ -43,6 +43,8 @@ pub(crate) struct Place {
     pub(crate) segment: u64,
     /// A frame at or before the record, less than [`super::index::SPAN`] bytes before it.
     pub(crate) offset: u64,
+    /// A frame behind the record, if the index has one.
+    pub(crate) until: Option<u64>,
 }
 
 impl Catalogue {
@@ -88,8 +90,8 @@ impl Catalogue {
             return None;
         }
         let (_, &number) = segments.starts.range((shard, 0)..=(shard, position)).next_back()?;
-        let offset = segments.by_number.get(&number)?.index.find(shard, position)?;
-        Some(Place { segment: number, offset })
+        let (offset, until) = segments.by_number.get(&number)?.index.span(shard, position)?;
+        Some(Place { segment: number, offset, until })
     }
 
     /// Returns the lowest position of a shard, from `from` on, that is there.

@@ -59,12 +59,19 @@ impl Index {
 
     /// Returns where to start walking to find a record.
     pub(crate) fn find(&self, shard: ShardId, position: u64) -> Option<u64> {
+        self.span(shard, position).map(|(offset, _)| offset)
+    }
+
+    /// Returns where to start walking to find a record, and where the record has certainly ended, if there is a later
+    /// entry to tell.
+    pub(crate) fn span(&self, shard: ShardId, position: u64) -> Option<(u64, Option<u64>)> {
         let index = self.shard(shard)?;
         if position < index.first || position > index.last {
             return None;
         }
         let after = index.entries.partition_point(|&(relative, _)| index.first + u64::from(relative) <= position);
-        index.entries.get(after.checked_sub(1)?).map(|&(_, offset)| u64::from(offset))
+        let offset = |&(_, offset): &(u32, u32)| u64::from(offset);
+        index.entries.get(after.checked_sub(1)?).map(|entry| (offset(entry), index.entries.get(after).map(offset)))
     }
 
     /// Appends the index as bytes.

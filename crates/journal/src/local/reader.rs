@@ -2,7 +2,8 @@
 //!
 //! A few threads wait for requests; a read that is not in the page cache of the system takes its time, and shards do not
 //! wait. Addresses are read in the order of the file, close ones with one read, and every block of 4,096 bytes that a
-//! result touches is checked.
+//! result touches is checked. Ten bodies that were sent together cost one read, or two if their record is a large one, and
+//! one walk, and no block is checked twice.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -21,8 +22,11 @@ use crate::{Address, Fault, FetchDone, Position, ShardId};
 
 /// How many threads read.
 pub(crate) const THREADS: usize = 2;
-/// What is read after the start of the last walk of a read: the walk itself and a record of a few kilobytes.
+/// What is read after the start of the last walk of a read, in bytes, if nothing tells that less is enough or that a little
+/// more has the whole record: the walk itself and a record of a few kilobytes.
 const AHEAD: u64 = SPAN + 4096;
+/// The most that is read after the start of a walk to have the whole record, in bytes.
+const AHEAD_MAX: u64 = 32 * 1024;
 /// Addresses whose walks start at most so far apart are read at once, in bytes.
 const GAP: u64 = 32 * 1024;
 /// The most that is read at once, in bytes.
@@ -141,7 +145,9 @@ fn read(shared: &Shared, shard: ShardId, at: &[Address]) -> Result<Vec<Bytes>, F
 fn run(wanted: &[Wanted]) -> usize {
     let apart = |pair: &[Wanted]| {
         let (first, one, next) = (wanted[0].place, pair[0].place, pair[1].place);
-        one.segment != next.segment || next.offset - one.offset > GAP || next.offset - first.offset + AHEAD > READ_MAX
+        one.segment != next.segment
+            || next.offset - one.offset > GAP
+            || next.offset - first.offset + AHEAD_MAX > READ_MAX
     };
     wanted.windows(2).position(apart).map_or(wanted.len(), |last| last + 1)
 }
@@ -154,20 +160,21 @@ fn read_run(shared: &Shared, shard: ShardId, run: &[Wanted], found: &mut [Option
     let failed = |error: std::io::Error| Fault::io("read", &path, &error);
     let file = shared.catalogue.file(number).map_err(failed)?;
     let start = first.place.offset;
-    let mut chunk = vec![0; (last.place.offset - start + AHEAD) as usize];
+    let whole = last.place.until.map(|until| until - last.place.offset).filter(|&whole| whole <= AHEAD_MAX);
+    let mut chunk = vec![0; (last.place.offset - start + whole.unwrap_or(AHEAD)) as usize];
     let length = file.read_at(&mut chunk, start).map_err(failed)?;
     chunk.truncate(length);
     let mut walk = Walk { file: &*file, journal: shared.journal, segment: number, chunk: &chunk, start, at: start };
     let mut record: Option<Opened> = None;
-    for wanted in run {
+    for (index, wanted) in run.iter().enumerate() {
         let position = wanted.at.position.0;
         if record.as_ref().is_none_or(|record| record.position != position) {
             walk.at = walk.at.max(wanted.place.offset);
             let (at, header, table) = walk.find(shard, position).map_err(|error| error.into_fault(&path))?;
-            record = Some(Opened { position, at, length: header.header.length as usize, table, checked: 0..0 });
+            record = Some(Opened::new(position, at, header.header.length as usize, table));
         }
         let Some(record) = &mut record else { continue };
-        let bytes = record.read(&walk, wanted.at).map_err(|error| error.into_fault(&path))?;
+        let bytes = record.read(&walk, &run[index..]).map_err(|error| error.into_fault(&path))?;
         found[wanted.index] = Some(bytes.ok_or(Fault::OutOfRange { shard, at: wanted.at })?);
     }
     Ok(())
@@ -248,50 +255,101 @@ impl Walk<'_> {
 /// The record that is being read.
 struct Opened {
     position: u64,
-    /// Where its frame begins.
-    at: u64,
+    /// Where its payload begins in the file.
+    payload: u64,
     length: usize,
     table: Vec<u8>,
-    /// The blocks that have just been checked, so that neighbours in one block do not check it again.
+    /// The blocks in the chunk of the walk that have been checked.
+    checked: Range<usize>,
+    /// Blocks that the chunk does not have, read by themselves.
+    apart: Apart,
+}
+
+/// Some blocks of a record.
+#[derive(Default)]
+struct Apart {
+    /// Where they begin in the payload.
+    start: usize,
+    bytes: Vec<u8>,
     checked: Range<usize>,
 }
 
 impl Opened {
-    /// Returns the bytes at an address of this record, checked; `None` if it is not that long.
-    fn read(&mut self, walk: &Walk<'_>, at: Address) -> Result<Option<Bytes>, Trouble> {
+    fn new(position: u64, at: u64, length: usize, table: Vec<u8>) -> Opened {
+        let payload = at + frame::payload_at(length) as u64;
+        Opened { position, payload, length, table, checked: 0..0, apart: Apart::default() }
+    }
+
+    /// Returns which part of the payload an address means, or `None` if it is not that long.
+    fn range(&self, at: Address) -> Option<Range<usize>> {
         let range = at.offset as usize..at.offset as usize + at.length as usize;
-        if range.end > self.length {
-            return Ok(None);
-        }
+        (range.end <= self.length).then_some(range)
+    }
+
+    /// Returns the whole blocks that hold a part of the payload, as a part of the payload.
+    fn content(&self, range: Range<usize>) -> Range<usize> {
+        let blocks = frame::blocks_of(range);
+        blocks.start * BLOCK..(blocks.end * BLOCK).min(self.length)
+    }
+
+    /// Returns the bytes at the first of some addresses, all in this record or later ones, checked; `None` if the record is
+    /// not that long. If they have to be read, so are those of the addresses that follow closely.
+    fn read(&mut self, walk: &Walk<'_>, wanted: &[Wanted]) -> Result<Option<Bytes>, Trouble> {
+        let Some(range) = wanted.first().and_then(|first| self.range(first.at)) else { return Ok(None) };
         if range.is_empty() {
             return Ok(Some(Bytes::new()));
         }
-        let blocks = frame::blocks_of(range.clone());
-        let payload = self.at + frame::payload_at(self.length) as u64;
-        let content = blocks.start * BLOCK..(blocks.end * BLOCK).min(self.length);
-        let bytes = walk.bytes(payload + content.start as u64, content.len())?;
-        let in_chunk = matches!(bytes, std::borrow::Cow::Borrowed(_));
-        // Bytes that were read again have to be checked again.
-        let known = if in_chunk { self.checked.clone() } else { 0..0 };
-        for block in blocks.clone().filter(|block| !known.contains(block)) {
-            let from = (block - blocks.start) * BLOCK;
-            let until = (from + BLOCK).min(bytes.len());
-            if !frame::intact(&self.table[4 * block..4 * block + 4], &bytes[from..until]) {
-                let offset = payload + (block * BLOCK) as u64;
-                return Err(Trouble::Damage(offset, "the payload fails its checksum"));
-            }
+        let content = self.content(range.clone());
+        let from = (self.payload - walk.start) as usize;
+        if let Some(bytes) = walk.chunk.get(from + content.start..from + content.end) {
+            check(&self.table, self.payload, bytes, content.start, &mut self.checked)?;
+            return Ok(Some(copy(bytes, content.start, range)));
         }
-        if in_chunk {
-            self.checked = if known.end >= blocks.start && known.start <= blocks.start {
-                known.start..blocks.end.max(known.end)
-            } else {
-                blocks
-            };
+        let apart = self.apart.start..self.apart.start + self.apart.bytes.len();
+        if content.start < apart.start || content.end > apart.end {
+            let all = self.content(range.start..self.reach(range.end, wanted));
+            let bytes = walk.bytes(self.payload + all.start as u64, all.len())?.into_owned();
+            self.apart = Apart { start: all.start, bytes, checked: 0..0 };
         }
-        // A copy, so that a small body does not keep a large read in memory.
-        let from = range.start - content.start;
-        Ok(Some(Bytes::copy_from_slice(&bytes[from..from + range.len()])))
+        let Apart { start, bytes, checked } = &mut self.apart;
+        let bytes = &bytes[content.start - *start..content.end - *start];
+        check(&self.table, self.payload, bytes, content.start, checked)?;
+        Ok(Some(copy(bytes, content.start, range)))
     }
+
+    /// Returns the end of what is read at once for addresses, the first of which ends at `end`.
+    fn reach(&self, end: usize, wanted: &[Wanted]) -> usize {
+        let start = end;
+        let mut end = end;
+        for next in wanted.iter().skip(1).take_while(|next| next.at.position.0 == self.position) {
+            let Some(range) = self.range(next.at) else { break };
+            if range.start > end + GAP as usize || range.end > start + READ_MAX as usize {
+                break;
+            }
+            end = end.max(range.end);
+        }
+        end
+    }
+}
+
+/// Checks blocks of a payload, the first of which begins at `start` in it, unless that has just been done.
+fn check(table: &[u8], payload: u64, bytes: &[u8], start: usize, checked: &mut Range<usize>) -> Result<(), Trouble> {
+    let blocks = frame::blocks_of(start..start + bytes.len());
+    for (block, content) in blocks.clone().zip(bytes.chunks(BLOCK)) {
+        if !checked.contains(&block) && !frame::intact(&table[4 * block..4 * block + 4], content) {
+            return Err(Trouble::Damage(payload + (block * BLOCK) as u64, "the payload fails its checksum"));
+        }
+    }
+    // Addresses come in ascending order, so one range is enough.
+    let joins = checked.start <= blocks.start && blocks.start <= checked.end;
+    *checked = if joins { checked.start..blocks.end.max(checked.end) } else { blocks };
+    Ok(())
+}
+
+/// Returns a part of a payload of which `bytes` begin at `start`: a copy, so that a small body does not keep a large read
+/// in memory.
+fn copy(bytes: &[u8], start: usize, range: Range<usize>) -> Bytes {
+    Bytes::copy_from_slice(&bytes[range.start - start..range.end - start])
 }
 
 /// Starts the threads.
