@@ -85,8 +85,7 @@ impl Broker {
 
     /// Decides whether the disk has room for a request. A queue that exists can be created again: that adds nothing.
     fn check_room(&self, caller: &Caller, request: &Request) -> Result<(), Error> {
-        let checked =
-            self.drivers().iter().try_for_each(|driver| room::check(driver.journal().room(), request.action()));
+        let checked = self.drivers().iter().try_for_each(|driver| room_for(driver, request.action()));
         match request {
             Request::CreateQueue(create) if checked.is_err() => {
                 let (region, account) = (caller.region.clone(), caller.account);
@@ -113,6 +112,11 @@ impl Broker {
         driver.ask(Command::DescribeQueue { queue: QueueId(0) }, None).await?;
         Err(Error::no_such_queue())
     }
+}
+
+/// Decides whether the disk of a shard has room for an action, and if not, looks for what can be given back.
+fn room_for(driver: &Driver, action: Action) -> Result<(), Error> {
+    room::check(driver.journal().room(), action).inspect_err(|_| driver.seek_space())
 }
 
 /// Decides whether the caller may do this. The one place for it: nothing gets past [`Broker::call`].

@@ -260,13 +260,7 @@ impl Driver {
             match output {
                 Output::Append(record) => {
                     core.bytes_since_snapshot += record.payload.len() as u64;
-                    let freed = core.shard.engine().usage().freed();
-                    let grown = core.bytes_since_snapshot >= core.snapshot_after;
-                    if grown || freed - core.freed >= self.trim_after(core) {
-                        core.bytes_since_snapshot = 0;
-                        core.freed = freed;
-                        self.snapshot_due.notify_one();
-                    }
+                    self.look_for_space(core);
                     let record = Record {
                         shard: self.id,
                         position: Position(record.position),
@@ -291,6 +285,22 @@ impl Driver {
                 },
                 Output::Fetch(read, contents) => self.load_all(read, &contents),
             }
+        }
+    }
+
+    /// Looks for space that a snapshot would give back, as every record does: on a full disk there may be none.
+    pub(crate) fn seek_space(&self) {
+        self.look_for_space(&mut self.lock());
+    }
+
+    /// Asks for a snapshot if the journal has grown enough since the last one, or enough of it has died.
+    fn look_for_space(&self, core: &mut Core) {
+        let freed = core.shard.engine().usage().freed();
+        let grown = core.bytes_since_snapshot >= core.snapshot_after;
+        if grown || freed - core.freed >= self.trim_after(core) {
+            core.bytes_since_snapshot = 0;
+            core.freed = freed;
+            self.snapshot_due.notify_one();
         }
     }
 

@@ -6,11 +6,11 @@ use stanchion_types::request::Action;
 use stanchion_types::{Code, Error, QueueArn, QueueLocator, QueueName};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Target, unexpected};
+use super::{Target, room_for, unexpected};
 use crate::broker::Broker;
 use crate::caller::Caller;
 use crate::carried::Carried;
-use crate::{content, digests, room};
+use crate::{content, digests};
 
 /// How often an import waits for room before it is refused. Each time it waits as long as a sender does; whoever
 /// imports rather waits than starts over.
@@ -38,7 +38,7 @@ impl Broker {
         let general = |error| (None, error);
         let locator = QueueLocator { account: None, name: queue.clone() };
         let target = self.find(caller, &locator).await.map_err(general)?;
-        room::check(target.driver.journal().room(), Action::SendMessage).map_err(general)?;
+        room_for(&target.driver, Action::SendMessage).map_err(general)?;
         let import = |(index, carried)| target.import(caller, carried).map_err(|error| (Some(index), error));
         let messages = messages.iter().enumerate().map(import).collect::<Result<Vec<_>, _>>()?;
         let bytes = messages.iter().map(|message| message.content.len()).sum();

@@ -7,7 +7,7 @@ use stanchion_types::request::{Action, CreateQueue, Envelope, PurgeQueue};
 use stanchion_types::response::Response;
 use stanchion_types::{Code, Error, Timestamp};
 
-use crate::harness::{World, locator, message};
+use crate::harness::{World, locator, message, until};
 
 async fn create(world: &World, name: &str) -> Result<Response, Error> {
     let request = CreateQueue { name: locator(name).name, attributes: Vec::new(), tags: Vec::new() };
@@ -43,6 +43,22 @@ async fn on_a_full_disk_sends_are_refused_and_receives_and_deletes_go_on() {
     world.send("q", message("five")).await.expect("there is space again, and nobody has restarted anything");
     let bodies: Vec<_> = world.receive("q", 0).await.unwrap().into_iter().map(|message| message.body).collect();
     assert_eq!(bodies, ["five"], "what was refused has not happened");
+}
+
+#[tokio::test]
+async fn what_died_before_the_disk_was_full_comes_back_though_nothing_more_is_written() {
+    let mut options = Options::default();
+    options.shard.engine.usage.bucket_bytes = 1;
+    let world = World::over(Memory::automatic(), options);
+    world.create("q", Vec::new()).await;
+    for _ in 0..3 {
+        world.send("q", message(&"x".repeat(1 << 20))).await.unwrap();
+    }
+    world.call("q", PurgeQueue).await.unwrap();
+    assert_eq!(world.journal.trims(), 0, "three megabytes are no reason while there is space");
+    world.journal.memory.set_room(Room::Low);
+    world.send("q", message("refused")).await.unwrap_err();
+    until("a trim", || world.journal.trims() > 0).await;
 }
 
 #[tokio::test]

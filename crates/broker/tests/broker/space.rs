@@ -3,13 +3,12 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use stanchion_broker::Options;
 use stanchion_journal::{Fault, Journal, Memory, Position, ShardId};
 use stanchion_types::request::PurgeQueue;
 
-use crate::harness::{LONG, World, message};
+use crate::harness::{World, message, until};
 
 /// Every record is a bucket of its own, and a thousand dead bytes are reason enough to give them back.
 fn tidy() -> Options {
@@ -20,15 +19,6 @@ fn tidy() -> Options {
 
 fn is_pending<T>(future: Pin<&mut impl Future<Output = T>>) -> bool {
     matches!(future.poll(&mut Context::from_waker(Waker::noop())), Poll::Pending)
-}
-
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(LONG, waiting).await.unwrap_or_else(|_| panic!("{what} in time"));
 }
 
 fn snapshot_at(world: &World) -> u64 {
