@@ -36,7 +36,7 @@ impl Drop for Release {
 impl Local {
     /// Holds the files of the journal for a copy. What was announced as durable before the call is within the end.
     ///
-    /// May wait for a removal that is under way.
+    /// Waits until what was trimmed before the call is gone, so that it need not be copied.
     ///
     /// # Errors
     /// The fault that ended this journal, [`Fault::Closed`] after [`close`](crate::Journal::close).

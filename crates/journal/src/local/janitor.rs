@@ -201,9 +201,13 @@ impl Janitor {
         }
     }
 
-    /// Puts nothing away until as many calls of [`release`](Janitor::release); waits for what is under way.
+    /// Puts nothing away until as many calls of [`release`](Janitor::release). What is to be put away already goes first,
+    /// unless the disk refuses it for now: whoever holds the files would copy it in vain.
     pub(crate) fn hold(&self) {
         let mut desk = self.lock();
+        while desk.may_put_away() && desk.pause.is_none() && desk.failed.is_none() && !desk.stop {
+            desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
+        }
         desk.holds += 1;
         while desk.putting_away {
             desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
