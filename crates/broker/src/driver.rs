@@ -29,12 +29,14 @@ use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::QueueId;
 use stanchion_journal::{Epoch, Journal, Position, Record, Room, ShardId};
 use stanchion_shard::{Input, Output, Shard, Ticket};
+use stanchion_types::request::Action;
 use stanchion_types::{Error, QueueArn, Timestamp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::entropy::EntropyPool;
 use crate::failure::Failure;
+use crate::room;
 
 pub(crate) use bodies::address;
 pub(crate) use notes::Notes;
@@ -243,6 +245,9 @@ impl Driver {
             return released;
         }
         let now = core.clock.now();
+        if self.journal.room() == Room::Full {
+            self.turn_away(core, now, &mut released);
+        }
         for input in inputs(core, now) {
             core.shard.handle(now, input);
             self.settle(core, now, &mut released);
@@ -253,6 +258,20 @@ impl Driver {
             self.notes.wake.notify_one();
         }
         released
+    }
+
+    /// Refuses the receives that wait for messages, as those that come are refused: to serve them is to write, and what
+    /// is left of the disk is for deletions.
+    fn turn_away(&self, core: &mut Core, now: Timestamp, released: &mut Released) {
+        let Err(refusal) = room::check(Room::Full, Action::ReceiveMessage) else { return };
+        let parked: Vec<Ticket> = core.waiting.keys().copied().filter(|ticket| core.shard.is_parked(*ticket)).collect();
+        for ticket in parked {
+            core.shard.handle(now, Input::Cancel(ticket));
+            self.settle(core, now, released);
+            if let Some(waiter) = core.waiting.remove(&ticket) {
+                released.push((waiter, Reply::Refused(refusal.clone()), core.readers.join()));
+            }
+        }
     }
 
     fn settle(&self, core: &mut Core, now: Timestamp, released: &mut Released) {

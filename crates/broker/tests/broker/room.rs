@@ -3,8 +3,9 @@
 use stanchion_broker::{Carried, Options};
 use stanchion_engine::queue::listing::Standing;
 use stanchion_journal::{Memory, Room};
+use stanchion_types::message::{NewMessage, SystemAttribute};
 use stanchion_types::request::{Action, CreateQueue, Envelope, PurgeQueue};
-use stanchion_types::response::Response;
+use stanchion_types::response::{ReceivedMessage, Response};
 use stanchion_types::{Code, Error, Timestamp};
 
 use crate::harness::{World, locator, message, until};
@@ -85,4 +86,29 @@ async fn on_a_full_disk_imports_are_refused_as_sends_are() {
     }
     world.journal.memory.set_room(Room::Plenty);
     import().await.expect("there is space again");
+}
+
+#[tokio::test]
+async fn a_receive_that_waits_when_the_reserve_is_used_up_is_refused_and_gets_no_message() {
+    let world = World::over(Memory::automatic(), Options::default());
+    world.create("q", Vec::new()).await;
+    let one = message("one");
+    world.send("q", NewMessage { delay_seconds: Some(1), ..one }).await.unwrap();
+    let waits = world.receive("q", 20);
+    let fills = async {
+        // The receive has been asked before this is polled.
+        world.journal.memory.set_room(Room::Full);
+    };
+    let (received, ()) = tokio::join!(biased; waits, fills);
+    assert_eq!(received.map_err(|error| error.code), Err(Code::ServiceUnavailable));
+
+    world.journal.memory.set_room(Room::Plenty);
+    let received = world.receive("q", 5).await.unwrap();
+    let found = received.iter().map(|message| (message.body.as_str(), receive_count(message)));
+    assert_eq!(found.collect::<Vec<_>>(), [("one", "1")], "nobody has received it before");
+}
+
+fn receive_count(message: &ReceivedMessage) -> &str {
+    let counted = |(name, _): &&(SystemAttribute, String)| *name == SystemAttribute::ApproximateReceiveCount;
+    message.system_attributes.iter().find(counted).map_or("", |(_, value)| value)
 }
