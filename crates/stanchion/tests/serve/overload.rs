@@ -146,17 +146,17 @@ fn wait_for_service(server: &Server) {
 }
 
 /// How long a sync takes on the slow disk.
-const SYNC: Duration = Duration::from_millis(100);
-/// More than may wait for it: 300 bodies of 900 kB.
-const PRODUCERS: usize = 300;
+const SYNC: Duration = Duration::from_secs(1);
+/// More than it takes before they lose patience: 900 bodies of 900 kB.
+const PRODUCERS: usize = 900;
 const BODY_BYTES: usize = 900_000;
 /// How long they push.
-const PUSH: Duration = Duration::from_secs(12);
+const PUSH: Duration = Duration::from_secs(8);
 /// What the server may have in memory: 128 MiB of requests on their way in, as they came and decoded; 64 MiB that
 /// wait for the disk, twice; 64 MiB of cache; and itself.
 const RESIDENT_MAX: u64 = 600 << 20;
 /// A receive or delete waits for the sync under way and then for its own; now and then also for a new segment, which
-/// takes sixteen.
+/// takes six.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
 
 #[test]
