@@ -12,11 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stanchion_types::attributes::QueueAttributes;
-use stanchion_types::{QueueArn, Timestamp};
+use stanchion_types::{MessageId, QueueArn, Timestamp};
 
 use crate::engine::{At, Engine};
 use crate::event::{ColdMessage, Event, Receives};
-use crate::ids::{MessageKey, PageId, QueueId, Span};
+use crate::ids::{ContentAddress, GroupKey, MessageKey, PageId, QueueId, Span};
 use crate::queue::cold::Page;
 
 /// What is known of all queues of a shard.
@@ -144,35 +144,17 @@ impl Salvage {
                 }
             }
             Event::Sent { queue, key, id, group, due, .. } => {
+                let message = fresh(*key, *id, *group, *due, span.at(at.position), at.clock);
                 self.last_key = self.last_key.max(key.0);
-                let message = ColdMessage {
-                    key: *key,
-                    order: key.0,
-                    id: *id,
-                    group: *group,
-                    content: span.at(at.position),
-                    sent_at: at.clock,
-                    receives: Receives::default(),
-                    source: None,
-                    id_replaces_deduplication_id: false,
-                    due: *due,
-                };
                 self.arrived(*queue, message);
             }
             Event::Imported { queue, key, id, group, due, sent_at, receives, source, .. } => {
-                self.last_key = self.last_key.max(key.0);
                 let message = ColdMessage {
-                    key: *key,
-                    order: key.0,
-                    id: *id,
-                    group: *group,
-                    content: span.at(at.position),
-                    sent_at: *sent_at,
                     receives: *receives,
                     source: source.clone(),
-                    id_replaces_deduplication_id: false,
-                    due: *due,
+                    ..fresh(*key, *id, *group, *due, span.at(at.position), *sent_at)
                 };
+                self.last_key = self.last_key.max(key.0);
                 self.arrived(*queue, message);
             }
             Event::Received { queue, keys, .. } => self.received(*queue, keys, at.clock),
@@ -328,6 +310,29 @@ impl SalvagedQueue {
     /// Tells whether a line of a page that has not been taken in is a message that is still to be delivered.
     pub fn is_news(&self, line: &ColdMessage) -> bool {
         !self.gone.contains(&line.key) && !self.messages.contains_key(&line.key)
+    }
+}
+
+/// Makes the line of a message that is new in its queue.
+fn fresh(
+    key: MessageKey,
+    id: MessageId,
+    group: Option<GroupKey>,
+    due: Option<Timestamp>,
+    content: ContentAddress,
+    sent_at: Timestamp,
+) -> ColdMessage {
+    ColdMessage {
+        key,
+        order: key.0,
+        id,
+        group,
+        content,
+        sent_at,
+        receives: Receives::default(),
+        source: None,
+        id_replaces_deduplication_id: false,
+        due,
     }
 }
 

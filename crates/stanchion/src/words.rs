@@ -1,5 +1,6 @@
 //! Figures and places in words.
 
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use stanchion_journal::inspect::Damage;
@@ -33,28 +34,38 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// Says on standard error how far something is, at most once a second; what is quick says nothing.
+/// Says on standard error how far something is, now and then; what is quick says nothing.
 pub(crate) struct Ticker {
-    next: Instant,
-}
-
-/// How long nothing is said.
-const TICK: Duration = Duration::from_secs(1);
-
-impl Default for Ticker {
-    fn default() -> Self {
-        Ticker { next: Instant::now() + TICK }
-    }
+    /// When to speak next; never without a listener.
+    next: Option<Instant>,
+    every: Duration,
 }
 
 impl Ticker {
+    /// Returns one that speaks whoever listens.
+    pub(crate) fn every(every: Duration) -> Self {
+        Ticker { next: Some(Instant::now() + every), every }
+    }
+
+    /// Returns one that only speaks to a person.
+    pub(crate) fn on_terminal(every: Duration) -> Self {
+        let next = std::io::stderr().is_terminal().then(|| Instant::now() + every);
+        Ticker { next, every }
+    }
+
     /// Says it, if it is time.
     pub(crate) fn tell(&mut self, words: impl FnOnce() -> String) {
         let now = Instant::now();
-        if now >= self.next {
-            self.next = now + TICK;
+        if self.next.is_some_and(|next| now >= next) {
+            self.next = Some(now + self.every);
             eprintln!("{}", words());
         }
+    }
+}
+
+impl Default for Ticker {
+    fn default() -> Self {
+        Ticker::every(Duration::from_secs(1))
     }
 }
 

@@ -5,9 +5,8 @@ mod findings;
 mod repair;
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use stanchion_broker::{Audit, Found, audit, restore_archive};
@@ -17,7 +16,7 @@ use stanchion_journal::{Fault, ShardId};
 use crate::cli::{CheckArguments, Stop};
 use crate::settings::{Settings, stray_variables};
 use crate::storage::REPAIRED;
-use crate::words::{count, damage, say, size};
+use crate::words::{Ticker, count, damage, say, size};
 use findings::Findings;
 
 /// How often a long check says how far it is.
@@ -133,14 +132,14 @@ impl Checked {
         let engine = restored.shard.engine();
         let all: u64 =
             engine.all_queues().map(|queue| queue.counters()).map(|c| c.visible + c.in_flight + c.delayed).sum();
-        let mut progress = Progress::new();
+        let mut progress = Ticker::on_terminal(PROGRESS_INTERVAL);
         let mut unreadable = Vec::new();
         let findings = &mut self.findings;
         let audit = audit(
             engine,
             shard,
             archive,
-            &mut |audit| progress.say(|| format!("read {} of {all} messages", audit.messages)),
+            &mut |audit| progress.tell(|| format!("read {} of {all} messages", audit.messages)),
             &mut |found| match why(&found) {
                 // A server that runs may have trimmed it meanwhile: looked at again below.
                 Fault::Missing { .. } | Fault::Io { .. } if unreadable.len() < MOVED_MAX => unreadable.push(found),
@@ -230,21 +229,3 @@ fn why(found: &Found) -> &Fault {
 
 /// How many parts of queues are looked at again because a running server may have moved them.
 const MOVED_MAX: usize = 10_000;
-
-/// Says on standard error how far a long check is, if a person is there to read it.
-struct Progress {
-    said: Option<Instant>,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Progress { said: std::io::stderr().is_terminal().then(Instant::now) }
-    }
-
-    fn say(&mut self, words: impl FnOnce() -> String) {
-        if self.said.is_some_and(|said| said.elapsed() >= PROGRESS_INTERVAL) {
-            eprintln!("{}", words());
-            self.said = Some(Instant::now());
-        }
-    }
-}

@@ -19,11 +19,11 @@ use stanchion_broker::{Loss, Part, Saved, Secret, repair};
 use stanchion_journal::inspect::Archive;
 use stanchion_journal::{Fault, Journal, Local, local};
 
-use super::{Checked, Progress};
+use super::{Checked, PROGRESS_INTERVAL};
 use crate::cli::Stop;
 use crate::settings::Settings;
 use crate::storage::REPAIRED;
-use crate::words::{count, damage, say, size};
+use crate::words::{Ticker, count, damage, say, size};
 
 /// Where a repair writes what it saves until that is complete.
 const REPAIRING: &str = "repairing";
@@ -133,13 +133,13 @@ fn save(settings: &Settings, directory: &Path, checked: &Checked) -> Result<(), 
     let mut losses = 0;
     let mut saved = Saved::default();
     for shard in archive.shards() {
-        let mut progress = Progress::new();
+        let mut progress = Ticker::on_terminal(PROGRESS_INTERVAL);
         let done = repair(
             &mut archive,
             &checked.report.damages,
             shard,
             &journal,
-            &mut |saved| progress.say(|| format!("saved {}", count(saved.messages as usize, "message"))),
+            &mut |saved| progress.tell(|| format!("saved {}", count(saved.messages as usize, "message"))),
             &mut |loss| {
                 losses += 1;
                 if losses <= PRINTED_MAX {
