@@ -1,7 +1,7 @@
 //! The queues.
 
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -34,7 +34,7 @@ pub(crate) struct Service {
 
 #[derive(Default)]
 struct State {
-    queues: BTreeMap<String, VecDeque<Message>>,
+    queues: BTreeMap<String, Vec<Message>>,
     in_flight: BTreeMap<String, Message>,
     sent: u64,
     handles: u64,
@@ -45,6 +45,9 @@ struct State {
 struct Message {
     number: u64,
     body: String,
+    /// Of a FIFO queue: no other message of the group is given out as long as
+    /// this one is in flight.
+    group: Option<String>,
 }
 
 impl Service {
@@ -60,7 +63,7 @@ impl Service {
 
     /// Messages waiting in all queues.
     pub(crate) fn waiting(&self) -> usize {
-        self.state.lock().expect("state").queues.values().map(VecDeque::len).sum()
+        self.state.lock().expect("state").queues.values().map(Vec::len).sum()
     }
 
     /// One call in the shape of the JSON protocol: status and output.
@@ -68,7 +71,7 @@ impl Service {
         let queue = match action {
             "CreateQueue" => {
                 let name = text(&input["QueueName"]);
-                self.state.lock().expect("state").queues.insert(name.clone(), VecDeque::new());
+                self.state.lock().expect("state").queues.insert(name.clone(), Vec::new());
                 return (200, json!({ "QueueUrl": format!("http://fake/000000000000/{name}") }));
             }
             _ => text(&input["QueueUrl"]).rsplit('/').next().expect("a name").to_owned(),
@@ -121,7 +124,8 @@ impl Service {
         if self.fault != Some(Fault::Lose(number)) {
             let mut state = self.state.lock().expect("state");
             let waiting = state.queues.get_mut(queue).expect("the queue");
-            waiting.push_back(Message { number, body });
+            let group = input["MessageGroupId"].as_str().map(str::to_owned);
+            waiting.push(Message { number, body, group });
         }
         self.arrived.notify_waiters();
         if self.fault == Some(Fault::FailLate(number)) {
@@ -167,11 +171,12 @@ impl Service {
         let Some(waiting) = state.queues.get_mut(queue) else { return Vec::new() };
         if let Some(Fault::Overtake(number)) = self.fault
             && let Some(at) = waiting.iter().position(|message| message.number == number)
-            && let Some(message) = waiting.remove(at)
         {
-            waiting.push_front(message);
+            waiting[..=at].rotate_right(1);
         }
-        let taken: Vec<Message> = waiting.drain(..count.min(waiting.len())).collect();
+        let locked: BTreeSet<String> = state.in_flight.values().filter_map(|message| message.group.clone()).collect();
+        let is_free = |message: &mut Message| !message.group.as_ref().is_some_and(|group| locked.contains(group));
+        let taken: Vec<Message> = waiting.extract_if(.., is_free).take(count).collect();
         let mut messages = Vec::new();
         for message in taken {
             state.handles += 1;
@@ -188,8 +193,10 @@ impl Service {
         // The copy has a number of its own, so that it comes back only once.
         if self.fault == Some(Fault::Resurrect(message.number)) {
             let copy = Message { number: 0, ..message };
-            state.queues.get_mut(queue).expect("the queue").push_back(copy);
+            state.queues.get_mut(queue).expect("the queue").push(copy);
         }
+        // The rest of its group may wait for it.
+        self.arrived.notify_waiters();
     }
 }
 
