@@ -50,6 +50,9 @@ pub struct Comparison {
     pub empty_receive_ms: [f64; 2],
     /// Latency on the deep queue.
     pub deep_receive_ms: [f64; 2],
+    /// The share of a core that the server used with the deep queue while
+    /// nobody asked for anything; the CPU figures are without it.
+    pub background: f64,
 }
 
 /// How soon the space of a queue came back.
@@ -124,8 +127,8 @@ fn slope(points: &[(u64, u64)]) -> f64 {
 
 const HEAD: &str = "\
 | scenario | messages | resident MiB: before, full, peak | MiB a million more; at 100 M | send us (x) | receive us (x) | delete us (x) \
-| receive ms p50, p99 (empty) | reopen s: clean, killed | disk, alive GiB (x) | space back |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| background % | receive ms p50, p99 (empty) | reopen s: clean, killed | disk, alive GiB (x) | space back |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
 
 /// This function lays the figures out as a Markdown table.
@@ -154,11 +157,12 @@ fn row(out: &mut String, figures: &Figures) -> std::fmt::Result {
         Some((slope, extrapolated)) => write!(out, " {:.1}; {:.0} |", mib(slope), mib(extrapolated))?,
     }
     match &figures.comparison {
-        None => write!(out, " | | | |")?,
+        None => write!(out, " | | | | |")?,
         Some(comparison) => {
             for (empty, deep) in comparison.empty_cpu_us.iter().zip(comparison.deep_cpu_us) {
                 write!(out, " {deep:.1} ({:.2}) |", deep / empty.max(f64::MIN_POSITIVE))?;
             }
+            write!(out, " {:.0} |", comparison.background * 100.0)?;
             let ([p50, p99], [empty_p50, empty_p99]) = (comparison.deep_receive_ms, comparison.empty_receive_ms);
             write!(out, " {p50:.2}, {p99:.2} ({empty_p50:.2}, {empty_p99:.2}) |")?;
         }
@@ -234,16 +238,17 @@ mod tests {
             deep_cpu_us: [2.0, 2.0, 2.0],
             empty_receive_ms: [1.0, 2.0],
             deep_receive_ms: [3.0, 4.0],
+            background: 0.25,
         });
         whole.disk = Some((3 << 30, 2 << 30));
         whole.reopen_seconds = Some([0.25, 1.5]);
         let table = table(&[bare, whole]);
         let cells: Vec<_> = table.lines().map(|line| line.matches('|').count()).collect();
-        assert_eq!(cells, [12, 12, 12, 12], "{table}");
+        assert_eq!(cells, [13, 13, 13, 13], "{table}");
         let row = table.lines().last().expect("a row");
         assert!(
             row.contains(
-                "2.0 (2.00) | 2.0 (1.00) | 2.0 (0.50) | 3.00, 4.00 (1.00, 2.00) | 0.25, 1.50 | 3.00, 2.00 (1.5)"
+                "2.0 (2.00) | 2.0 (1.00) | 2.0 (0.50) | 25 | 3.00, 4.00 (1.00, 2.00) | 0.25, 1.50 | 3.00, 2.00 (1.5)"
             ),
             "{row}"
         );

@@ -81,8 +81,8 @@ fn locked(depth: u64) -> u64 {
 
 /// More than the work at depth takes from a queue.
 const ROOM: u64 = 10_000;
-/// Rounds of work: enough that a percent of CPU shows.
-const ROUNDS: u64 = 25;
+/// Rounds of work: seconds of CPU, so that a percent of it shows.
+const ROUNDS: u64 = 100;
 /// The fill is reported, and memory looked at, so many times.
 const STEPS: u64 = 10;
 /// Messages sent between the clean restart and the kill, at most: what the
@@ -162,6 +162,7 @@ fn compare(empty: &Works, deep: &Works) -> Comparison {
         deep_cpu_us: cpu_us(deep),
         empty_receive_ms: receive_ms(empty),
         deep_receive_ms: receive_ms(deep),
+        background: deep.background,
     }
 }
 

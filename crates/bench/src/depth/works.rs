@@ -1,5 +1,8 @@
 //! The work that is measured on the empty queue and on the deep one: rounds of
 //! sending, receiving and deleting, each measured apart.
+//!
+//! What the server does anyway, such as making delayed messages visible, is
+//! measured before, while nobody asks for anything, and taken off.
 
 use super::crew::Crew;
 use super::lot::{BATCH, Lot};
@@ -23,11 +26,19 @@ const LATENCY_NANOS_MAX: u64 = 1 << 50;
 /// How long to wait after an empty answer: a page may be on its way.
 const EMPTY_PAUSE: Duration = Duration::from_millis(2);
 
+/// How long each look at a server takes that nobody asks for anything.
+const LOOK: Duration = Duration::from_secs(1);
+/// A server at rest uses less than this share of a core.
+const REST: f64 = 0.01;
+/// How many looks a server has to come to rest: what it has put off, such as
+/// a snapshot, is none of the work that comes next.
+const LOOKS_MAX: u32 = 30;
+
 /// What one kind of request has cost.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) messages: u64,
-    /// CPU time of the server.
+    /// CPU time of the server, without what it does anyway.
     pub(super) cpu: Duration,
     /// Of a request, in nanoseconds.
     pub(super) latency: Histogram<u64>,
@@ -55,6 +66,58 @@ pub(super) struct Works {
     pub(super) send: Work,
     pub(super) receive: Work,
     pub(super) delete: Work,
+    /// The share of a core that the server uses while nobody asks for anything.
+    pub(super) background: f64,
+}
+
+impl Works {
+    fn new() -> Self {
+        Self { send: Work::new(), receive: Work::new(), delete: Work::new(), background: 0.0 }
+    }
+}
+
+/// Measures a server's CPU time, without what it uses anyway.
+#[derive(Clone, Copy)]
+struct Meter {
+    pid: u32,
+    /// The share of a core that is used anyway.
+    background: f64,
+}
+
+impl Meter {
+    /// Looks at a server that nobody asks for anything. What it uses anyway is
+    /// the least that a look saw; nothing, if it comes to rest.
+    fn new(pid: u32) -> Result<Self, Error> {
+        let mut least = f64::INFINITY;
+        for _ in 0..LOOKS_MAX {
+            let stretch = Self { pid, background: 0.0 }.begin()?;
+            std::thread::sleep(LOOK);
+            least = least.min(stretch.end()?.as_secs_f64() / stretch.began.elapsed().as_secs_f64());
+            if least < REST {
+                return Ok(Self { pid, background: 0.0 });
+            }
+        }
+        Ok(Self { pid, background: least })
+    }
+
+    fn begin(self) -> Result<Stretch, Error> {
+        Ok(Stretch { meter: self, began: Instant::now(), times: ThreadTimes::read(self.pid)? })
+    }
+}
+
+/// A time in which a server is measured.
+struct Stretch {
+    meter: Meter,
+    began: Instant,
+    times: ThreadTimes,
+}
+
+impl Stretch {
+    /// The CPU time used since it began, without what is used anyway.
+    fn end(&self) -> Result<Duration, Error> {
+        let used = ThreadTimes::read(self.meter.pid)?.since(&self.times);
+        Ok(used.saturating_sub(self.began.elapsed().mul_f64(self.meter.background)))
+    }
 }
 
 /// Receipts of one answer, with the number of their queue.
@@ -63,39 +126,39 @@ type Handles = Vec<(usize, Vec<String>)>;
 /// This function does `rounds` rounds: as many messages are sent as are
 /// received and deleted, so the lot stays as deep as it was.
 pub(super) fn measure(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, rounds: u64) -> Result<Works, Error> {
+    let meter = Meter::new(pid)?;
     // Caches and buffers have their size after the first round.
-    round(crew, pid, lot, &mut Works { send: Work::new(), receive: Work::new(), delete: Work::new() })?;
-    let mut works = Works { send: Work::new(), receive: Work::new(), delete: Work::new() };
+    round(crew, meter, lot, &mut Works::new())?;
+    let mut works = Works { background: meter.background, ..Works::new() };
     for _ in 0..rounds {
-        round(crew, pid, lot, &mut works)?;
+        round(crew, meter, lot, &mut works)?;
     }
     Ok(works)
 }
 
-fn round(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, works: &mut Works) -> Result<(), Error> {
-    send(crew, pid, lot, ROUND, &mut works.send)?;
-    let handles = receive(crew, pid, lot, &mut works.receive)?;
-    delete(crew, pid, lot, handles, &mut works.delete)
+fn round(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, works: &mut Works) -> Result<(), Error> {
+    send(crew, meter, lot, &mut works.send)?;
+    let handles = receive(crew, meter, lot, &mut works.receive)?;
+    delete(crew, meter, lot, handles, &mut works.delete)
 }
 
-/// This function sends messages and adds what it cost to `work`.
-pub(super) fn send(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, count: u64, work: &mut Work) -> Result<(), Error> {
-    let until = lot.sent() + count;
-    let before = ThreadTimes::read(pid)?;
+fn send(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, work: &mut Work) -> Result<(), Error> {
+    let until = lot.sent() + ROUND;
+    let stretch = meter.begin()?;
     let lot = lot.clone();
     let sent = crew.each(async move |_, client| {
         let mut latencies = Vec::new();
         lot.send(client, until, |latency, _| latencies.push(latency)).await?;
         Ok(latencies)
     })?;
-    work.cpu += ThreadTimes::read(pid)?.since(&before);
-    work.messages += count;
+    work.cpu += stretch.end()?;
+    work.messages += ROUND;
     note(work, sent);
     Ok(())
 }
 
-fn receive(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, work: &mut Work) -> Result<Vec<Handles>, Error> {
-    let before = ThreadTimes::read(pid)?;
+fn receive(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, work: &mut Work) -> Result<Vec<Handles>, Error> {
+    let stretch = meter.begin()?;
     let (lot, left) = (lot.clone(), Rc::new(Cell::new(ROUND)));
     let received = crew.each(async move |_, client| {
         let (mut handles, mut latencies): (Handles, Vec<Duration>) = Default::default();
@@ -130,15 +193,15 @@ fn receive(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, work: &mut Work) -> Result<
         }
         Ok((handles, latencies))
     })?;
-    work.cpu += ThreadTimes::read(pid)?.since(&before);
+    work.cpu += stretch.end()?;
     work.messages += ROUND;
     let (handles, latencies) = received.into_iter().unzip();
     note(work, latencies);
     Ok(handles)
 }
 
-fn delete(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, handles: Vec<Handles>, work: &mut Work) -> Result<(), Error> {
-    let before = ThreadTimes::read(pid)?;
+fn delete(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, handles: Vec<Handles>, work: &mut Work) -> Result<(), Error> {
+    let stretch = meter.begin()?;
     // Each connection deletes what it has received.
     let (lot, handles) = (lot.clone(), RefCell::new(handles));
     let deleted = crew.each(async move |number, client| {
@@ -155,7 +218,7 @@ fn delete(crew: &mut Crew, pid: u32, lot: &Rc<Lot>, handles: Vec<Handles>, work:
         }
         Ok(latencies)
     })?;
-    work.cpu += ThreadTimes::read(pid)?.since(&before);
+    work.cpu += stretch.end()?;
     work.messages += ROUND;
     note(work, deleted);
     Ok(())
