@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::process;
 
-/// How long a soak takes when nobody says.
-pub(crate) const SOAK_MINUTES: u64 = 10;
+/// How long a soak takes when nobody says: enough rounds for a judgement on both of its halves.
+pub(crate) const SOAK_MINUTES: u64 = 20;
 /// How long a build may take.
 const BUILD: Duration = Duration::from_secs(1800);
 /// How long the benchmark may take at its full size.

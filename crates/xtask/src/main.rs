@@ -47,7 +47,7 @@ Commands:
              --full           20,000,000 messages
              --json FILE      append the figures as JSON lines
   soak     Mixed load with restarts, kills and a checker; is memory flat, is disk?
-             --minutes N    how long (10)
+             --minutes N    how long (20)
 ";
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use stanchion_engine::Queue;
+use stanchion_engine::{Engine, Queue, Survivor};
 use stanchion_journal::inspect::{self, FrameKind, Overview};
 use stanchion_journal::{Fault, Position, ShardId};
 use stanchion_shard::{Record, Shard};
@@ -87,11 +87,23 @@ fn print_queues(directory: &Path, overview: &Overview) -> Result<(), Fault> {
         let last =
             if clock == Timestamp::ZERO { "no record yet".into() } else { format!("last record at {}", utc(clock)) };
         say!("shard {id}: {}, {last}", count(queues.len(), "queue"));
+        print_needed(shard.engine());
         for queue in queues {
             print_queue(queue);
         }
     }
     Ok(())
+}
+
+/// Says what keeps bytes of the journal: files of which nothing is needed go.
+fn print_needed(engine: &Engine) {
+    let chunks = engine.chunks_in(&(0..=u64::MAX)).into_iter().filter_map(|survivor| match survivor {
+        Survivor::Chunk(chunk) => engine.chunk_content(chunk),
+        _ => None,
+    });
+    let ids: u64 = chunks.map(|content| u64::from(content.length)).sum();
+    let messages = engine.usage().live().saturating_sub(ids);
+    say!("    needed of the journal: {} for messages, {} for deduplication ids", size(messages), size(ids));
 }
 
 /// Returns the shards that have left a trace.

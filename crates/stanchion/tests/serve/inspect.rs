@@ -48,6 +48,7 @@ fn inspect_shows_segments_snapshots_and_queues_and_changes_nothing() {
         "shard 0: 4 records",
         "snapshot of shard 0: up to position 4",
         "shard 0: 1 queue",
+        " bytes for messages, no bytes for deduplication ids",
         "arn:aws:sqs:us-east-1:000000000000:orders",
         "messages: 0 visible, 1 in flight, 0 delayed",
         "VisibilityTimeout=30",
