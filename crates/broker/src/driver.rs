@@ -298,8 +298,8 @@ impl Driver {
                         released.push((waiter, reply, core.readers.join()));
                     }
                 }
-                Output::Read(read, content) => match self.journal.cached(self.id, address(content)) {
-                    Some(bytes) => core.shard.handle(now, Input::Loaded { read, bytes: Some(bytes) }),
+                Output::Read(read, content) => match self.journal.at_hand(self.id, &[address(content)]) {
+                    Some(mut pieces) => core.shard.handle(now, Input::Loaded { read, bytes: pieces.pop() }),
                     None => self.load(read, content),
                 },
                 Output::Fetch(read, contents) => self.load_all(read, &contents),

@@ -30,8 +30,9 @@ pub type FetchDone = Box<dyn FnOnce(Result<Vec<Bytes>, Fault>) + Send>;
 /// [`Listener::failed`] once, and every later append answers with the same fault. What was announced stays true. The
 /// owner stops, opens a new journal, and replays.
 ///
-/// **Threads.** Every function may be called from any thread. [`append`](Journal::append) and
-/// [`cached`](Journal::cached) never wait for the medium, so they may be called under a lock; listeners and the
+/// **Threads.** Every function may be called from any thread. [`append`](Journal::append),
+/// [`cached`](Journal::cached) and [`at_hand`](Journal::at_hand) never wait for the medium, so they may be called under a
+/// lock; listeners and the
 /// callback of [`fetch`](Journal::fetch) are called from threads of the journal, or from the thread that drives a
 /// journal by hand, while the journal holds no lock: they may take the very lock under which the shard appends. They
 /// should be brief, because other shards wait for the same thread. `acquire`, `replay`, the snapshot functions and
@@ -62,10 +63,19 @@ pub trait Journal: Send + Sync + 'static {
     /// Records that are not yet written are always in memory; recent ones usually are.
     fn cached(&self, shard: ShardId, at: Address) -> Option<Bytes>;
 
+    /// Returns the bytes at addresses, in any order, if the medium need not be waited for: what is
+    /// [`cached`](Journal::cached), and what the system still has in memory. `None` if it is not so for one of them, or
+    /// if one cannot be read; [`fetch`](Journal::fetch) tells why.
+    ///
+    /// Every byte that is returned has passed its checksum. The default knows only what is cached.
+    fn at_hand(&self, shard: ShardId, at: &[Address]) -> Option<Vec<Bytes>> {
+        at.iter().map(|&at| self.cached(shard, at)).collect()
+    }
+
     /// Reads the bytes at addresses, in any order, and calls back once; never on the thread of the caller.
     ///
     /// Every byte that is returned has passed its checksum. The addresses must be of appended records; ask for
-    /// [`cached`](Journal::cached) bytes first.
+    /// what is [`at_hand`](Journal::at_hand) first.
     ///
     /// # Errors
     /// Through the callback: [`Fault::Trimmed`], [`Fault::OutOfRange`], [`Fault::Corrupt`], [`Fault::Io`]. A fault here

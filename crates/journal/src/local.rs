@@ -476,6 +476,10 @@ impl Journal for Local {
         self.shared.lock().cached(shard, at)
     }
 
+    fn at_hand(&self, shard: ShardId, at: &[Address]) -> Option<Vec<Bytes>> {
+        reader::read_at_hand(&self.shared, shard, at)
+    }
+
     fn fetch(&self, shard: ShardId, at: Vec<Address>, done: FetchDone) {
         if let Err(done) = self.shared.readers.submit(shard, at, done) {
             thread::spawn(move || done(Err(Fault::Closed)));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stanchion_journal::inspect::{self, Archive, Entry, FrameKind};
 use stanchion_journal::local::simulated::Simulated;
-use stanchion_journal::local::{Access, Disk, DiskFile, Options};
+use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Options};
 use stanchion_journal::{Address, Fault, Journal, Listener, Local, Position, Record, ShardId};
 
 const SHARD: ShardId = ShardId(0);
@@ -106,6 +106,11 @@ impl DiskFile for WornFile {
             }
         }
         self.file.read_at(buffer, offset)
+    }
+
+    /// All is in memory but what cannot be read.
+    fn read_at_hand(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset).map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -369,4 +374,49 @@ fn a_damaged_block_fails_the_bodies_in_it_and_no_others() {
     // One that the record does not have fails with the others, as it always did.
     let past = fetch_all(&journal, &bodies(2, 95..101));
     assert!(matches!(past, Err(Fault::OutOfRange { at, .. }) if at.offset == 100 * STEP + 60), "{past:?}");
+}
+
+#[test]
+fn what_is_in_memory_is_there_at_once_and_the_rest_is_not() {
+    let (disk, journal) = batches(&[10, 100, 10]);
+    let (one, two) = (bodies(1, 0..10), bodies(2, 80..90));
+    for at in [&one, &two] {
+        assert_eq!(journal.at_hand(SHARD, at), fetch_all(&journal, at).ok(), "as if it was fetched");
+    }
+    let (name, offset) = place(&disk, 2);
+    let far = offset + 80 * u64::from(STEP);
+    disk.break_at(&name, far..far + 10 * u64::from(STEP));
+    assert_eq!(journal.at_hand(SHARD, &two), None);
+    assert_eq!(journal.at_hand(SHARD, &[one[0], two[0]]), None, "all of it or nothing");
+    assert!(journal.at_hand(SHARD, &one[..1]).is_some());
+    assert_eq!(journal.at_hand(SHARD, &bodies(4, [0])), None, "there is no such record");
+}
+
+#[test]
+fn damage_is_never_at_hand() {
+    let (disk, journal) = batches(&[10]);
+    let (name, offset) = place(&disk, 1);
+    let mut content = disk.disk.content(&name).expect("the file is there");
+    content[offset as usize + 5000] ^= 1;
+    disk.disk.overwrite(&name, content);
+    assert_eq!(journal.at_hand(SHARD, &bodies(1, 0..10)), None);
+    assert!(matches!(fetch_all(&journal, &bodies(1, 0..10)), Err(Fault::Corrupt { .. })));
+}
+
+#[test]
+fn a_file_of_the_system_reads_at_hand_what_it_reads_or_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let disk = Directory::new(directory.path());
+    let file = disk.create("file").expect("creates");
+    let content: Vec<u8> = (0..100_000_u32).map(|number| (number % 251) as u8).collect();
+    file.write_at(&mut [IoSlice::new(&content)], 0).expect("writes");
+    for (offset, length) in [(0, 100_000), (10, 1), (99_990, 20), (100_000, 5), (200_000, 5)] {
+        let (mut plain, mut at_hand) = (vec![0; length], vec![0; length]);
+        let read = file.read_at(&mut plain, offset).expect("reads");
+        match file.read_at_hand(&mut at_hand, offset) {
+            Ok(found) => assert_eq!((found, at_hand), (read, plain)),
+            // The system may have dropped it, or not be able to tell.
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
 }

@@ -48,30 +48,19 @@ impl Driver {
 
     /// Reads contents, from memory where they are there, in the order asked for. Each that cannot be read fails alone.
     pub(crate) async fn contents(&self, wanted: &[ContentAddress]) -> Vec<Result<Bytes, Failure>> {
-        let mut contents = Vec::with_capacity(wanted.len());
-        let mut missing = Vec::new();
-        for (index, &content) in wanted.iter().enumerate() {
-            let cached = self.journal.cached(self.id, address(content));
-            if cached.is_none() {
-                missing.push(index);
-            }
-            contents.push(Ok(cached.unwrap_or_default()));
+        let addresses: Vec<Address> = wanted.iter().copied().map(address).collect();
+        if let Some(pieces) = self.journal.at_hand(self.id, &addresses) {
+            return pieces.into_iter().map(Ok).collect();
         }
-        if missing.is_empty() {
-            return contents;
-        }
-        let addresses = missing.iter().map(|&index| address(wanted[index])).collect();
-        if let Ok(fetched) = self.fetch(addresses).await {
-            for (index, bytes) in missing.into_iter().zip(fetched) {
-                contents[index] = Ok(bytes);
-            }
-            return contents;
+        if let Ok(pieces) = self.fetch(addresses).await {
+            return pieces.into_iter().map(Ok).collect();
         }
         // One fault fails a whole fetch, and does not say which address it was.
-        for index in missing {
-            let fetched = self.fetch(vec![address(wanted[index])]).await;
+        let mut contents = Vec::with_capacity(wanted.len());
+        for &content in wanted {
+            let fetched = self.fetch(vec![address(content)]).await;
             let bytes = fetched.map(|mut bytes| bytes.pop().unwrap_or_default());
-            contents[index] = bytes.map_err(|reason| Failure::report("read the content of a message", reason));
+            contents.push(bytes.map_err(|reason| Failure::report("read the content of a message", reason)));
         }
         contents
     }

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
+#[cfg(target_os = "linux")]
+use std::io::IoSliceMut;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -53,6 +55,13 @@ pub trait DiskFile: Send + Sync {
 
     /// Reads until the buffer is full or the file ends, and returns how much it read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Reads as [`read_at`](DiskFile::read_at) does, but only what is in memory already: [`io::ErrorKind::WouldBlock`] if
+    /// the medium would have to be waited for. The default cannot tell, and so never reads.
+    fn read_at_hand(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let _ = (buffer, offset);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 
     /// Makes everything written so far durable.
     fn sync(&self) -> io::Result<()>;
@@ -169,6 +178,24 @@ impl DiskFile for File {
                 Ok(read) => done += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_at_hand(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        use rustix::io::{Errno, ReadWriteFlags, preadv2};
+        let mut done = 0;
+        while done < buffer.len() {
+            let rest = &mut [IoSliceMut::new(&mut buffer[done..])];
+            match preadv2(self, rest, offset + done as u64, ReadWriteFlags::NOWAIT) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(Errno::INTR) => {}
+                // Some file systems cannot tell what is in memory.
+                Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(done)

@@ -1,7 +1,7 @@
 //! Reads bytes back by address.
 //!
-//! A few threads wait for requests; a read that is not in the page cache of the system takes its time, and shards do not
-//! wait. Addresses are read in the order of the file, close ones with one read, and every block of 4,096 bytes that a
+//! What the system has in its page cache is read at once, by whoever asks. The rest is left to a few threads that wait
+//! for requests: such a read takes its time, and shards do not wait. Addresses are read in the order of the file, close ones with one read, and every block of 4,096 bytes that a
 //! result touches is checked. Ten bodies that were sent together cost one read, or two if their record is a large one, and
 //! one walk, and no block is checked twice.
 
@@ -81,7 +81,7 @@ impl Readers {
         loop {
             if let Some(request) = desk.requests.pop_front() {
                 drop(desk);
-                let answer = read(shared, request.shard, &request.at);
+                let answer = read(shared, request.shard, &request.at, Source::Medium);
                 let told = catch_unwind(AssertUnwindSafe(|| (request.done)(answer)));
                 if told.is_err() {
                     // The panic has been printed. Others still want their bytes.
@@ -105,8 +105,32 @@ struct Wanted {
     place: Place,
 }
 
+/// Where bytes may come from.
+#[derive(Clone, Copy)]
+enum Source {
+    /// From wherever they are.
+    Medium,
+    /// From memory, or not at all.
+    Memory,
+}
+
+impl Source {
+    fn read_at(self, file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        match self {
+            Source::Medium => file.read_at(buffer, offset),
+            Source::Memory => file.read_at_hand(buffer, offset),
+        }
+    }
+}
+
+/// Returns the bytes at the addresses, in their order, if all of them are in memory.
+pub(crate) fn read_at_hand(shared: &Shared, shard: ShardId, at: &[Address]) -> Option<Vec<Bytes>> {
+    // What is wrong is left to a thread to find out, for one place is enough to deal with it.
+    read(shared, shard, at, Source::Memory).ok()
+}
+
 /// Returns the bytes at the addresses, in their order.
-fn read(shared: &Shared, shard: ShardId, at: &[Address]) -> Result<Vec<Bytes>, Fault> {
+fn read(shared: &Shared, shard: ShardId, at: &[Address], source: Source) -> Result<Vec<Bytes>, Fault> {
     let mut found: Vec<Option<Bytes>> = Vec::with_capacity(at.len());
     {
         let front = shared.lock();
@@ -130,7 +154,7 @@ fn read(shared: &Shared, shard: ShardId, at: &[Address]) -> Result<Vec<Bytes>, F
     let mut rest = &wanted[..];
     while let Some(first) = rest.first() {
         let (run, after) = rest.split_at(run(rest));
-        let answer = read_run(shared, shard, run, &mut found);
+        let answer = read_run(shared, shard, run, source, &mut found);
         if let Err(fault) = answer {
             // The segment may have been trimmed and used again under our eyes.
             let place = shared.catalogue.locate(shard, first.at.position.0);
@@ -153,7 +177,13 @@ fn run(wanted: &[Wanted]) -> usize {
 }
 
 /// Reads a run of addresses of one segment.
-fn read_run(shared: &Shared, shard: ShardId, run: &[Wanted], found: &mut [Option<Bytes>]) -> Result<(), Fault> {
+fn read_run(
+    shared: &Shared,
+    shard: ShardId,
+    run: &[Wanted],
+    source: Source,
+    found: &mut [Option<Bytes>],
+) -> Result<(), Fault> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
     let number = first.place.segment;
     let path = shared.disk.root().join(segment::name(number));
@@ -162,9 +192,10 @@ fn read_run(shared: &Shared, shard: ShardId, run: &[Wanted], found: &mut [Option
     let start = first.place.offset;
     let whole = last.place.until.map(|until| until - last.place.offset).filter(|&whole| whole <= AHEAD_MAX);
     let mut chunk = vec![0; (last.place.offset - start + whole.unwrap_or(AHEAD)) as usize];
-    let length = file.read_at(&mut chunk, start).map_err(failed)?;
+    let length = source.read_at(&*file, &mut chunk, start).map_err(failed)?;
     chunk.truncate(length);
-    let mut walk = Walk { file: &*file, journal: shared.journal, segment: number, chunk: &chunk, start, at: start };
+    let mut walk =
+        Walk { file: &*file, source, journal: shared.journal, segment: number, chunk: &chunk, start, at: start };
     let mut record: Option<Opened> = None;
     for (index, wanted) in run.iter().enumerate() {
         let position = wanted.at.position.0;
@@ -198,6 +229,7 @@ impl Trouble {
 /// A walk over frames, most of which are in one chunk.
 struct Walk<'a> {
     file: &'a dyn DiskFile,
+    source: Source,
     journal: u64,
     segment: u64,
     chunk: &'a [u8],
@@ -214,7 +246,7 @@ impl Walk<'_> {
             return Ok(bytes.into());
         }
         let mut bytes = vec![0; count];
-        let read = self.file.read_at(&mut bytes, at).map_err(Trouble::Io)?;
+        let read = self.source.read_at(self.file, &mut bytes, at).map_err(Trouble::Io)?;
         if read < count {
             Err(Trouble::Damage(at + read as u64, "the segment has been cut short"))
         } else {
