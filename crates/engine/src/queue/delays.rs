@@ -1,12 +1,12 @@
 //! Delayed messages in memory, and which of them can leave it.
 //!
 //! On a standard queue each message has a moment of its own, so they stand in slots of a second: a page takes messages
-//! of one slot and returns whole when its slot comes. On a FIFO queue all messages have the queue's delay, so they
-//! become visible in the order of their keys, in one line.
+//! of one slot, or of some neighbours if they are far away, and returns whole when the first of them comes. On a FIFO
+//! queue all messages have the queue's delay, so they become visible in the order of their keys, in one line.
 //!
 //! ```text
-//! standard:  now | 12:00:01: a f | 12:00:02: c | ... | 12:14:59: b d e     the fullest slot that is not near leaves
-//! FIFO:      a b c d | page | page | y z                                   the end of the line leaves
+//! standard:  now | 12:00:01: a f | 12:00:02: c | ... | 12:14:58: b | 12:14:59: d e     the fullest span leaves
+//! FIFO:      a b c d | page | page | y z                                               the end of the line leaves
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,9 @@ use crate::ids::MessageKey;
 
 /// Length of a slot.
 const SLOT_MS: u64 = 1_000;
+/// A page spans one slot more for every so many that it is away. What returns with the first of its messages, too early,
+/// does so after a wait that is long against the time it has left; and pages are full although each slot has few messages.
+const SLOTS_FOR_ONE: u64 = 64;
 
 /// The delayed messages of a queue that are in memory.
 #[derive(Clone, Debug, Default)]
@@ -89,13 +92,19 @@ impl Delays {
 
     /// Chooses messages of a standard queue for a page, at most `size`, of slots that begin at `from` or later.
     ///
-    /// That is the fullest slot. If not even that one holds `dense` messages it is the farther half of them all: what
+    /// That is the fullest span. If not even that one holds `dense` messages it is the farther half of them all: what
     /// of it returns too early can leave again, and half of it will not have to.
     pub fn choose(&self, from: Timestamp, size: usize, dense: usize) -> Vec<MessageKey> {
-        let far = self.slots.range(first_slot(from)..);
-        let Some((_, fullest)) = far.clone().max_by_key(|(at, slot)| (slot.len(), **at)) else { return Vec::new() };
-        if fullest.len() >= dense {
-            return fullest.iter().take(size).map(|(_, key)| *key).collect();
+        let from = first_slot(from);
+        let far = self.slots.range(from..);
+        let spans = far.clone().map(|(&at, _)| {
+            let span = at..=at + (at - from) / SLOTS_FOR_ONE;
+            (self.slots.range(span.clone()).map(|(_, slot)| slot.len()).sum::<usize>().min(size), at, span)
+        });
+        let Some((count, _, fullest)) = spans.max_by_key(|(count, at, _)| (*count, *at)) else { return Vec::new() };
+        if count >= dense {
+            let span = self.slots.range(fullest).flat_map(|(_, slot)| slot);
+            return span.take(size).map(|(_, key)| *key).collect();
         }
         let half = far.clone().map(|(_, slot)| slot.len()).sum::<usize>().div_ceil(2);
         far.rev().flat_map(|(_, slot)| slot.iter().rev()).take(size.min(half)).map(|(_, key)| *key).collect()
@@ -130,8 +139,17 @@ mod tests {
     fn a_page_takes_the_fullest_slot_that_is_not_near() {
         let delays = delays(&[(1_100, 1), (1_200, 2), (1_300, 3), (5_100, 4), (5_000, 5), (9_000, 6)]);
         assert_eq!(chosen(&delays, 3_000, 10, 2), [5, 4]);
-        assert_eq!(chosen(&delays, 3_000, 1, 2), [5]);
+        assert_eq!(chosen(&delays, 3_000, 1, 2), [6], "of slots that fill a page the farthest");
         assert_eq!(delays.far(Timestamp::from_millis(3_000)), 3);
+    }
+
+    #[test]
+    fn a_page_of_messages_that_are_far_away_spans_some_seconds() {
+        let moments = [(1_000, 1), (1_000, 2), (250_000, 3), (250_100, 7), (251_000, 4), (252_900, 5), (600_000, 6)];
+        let minutes = delays(&moments);
+        assert_eq!(chosen(&minutes, 1_000, 10, 2), [3, 7, 4, 5], "250 seconds away it is four seconds");
+        assert_eq!(chosen(&minutes, 1_000, 2, 2), [4, 5], "the farthest that fills a page");
+        assert_eq!(chosen(&minutes, 200_000, 10, 2), [3, 7], "50 seconds away it is one");
     }
 
     #[test]
