@@ -25,6 +25,7 @@ const WALLS: &[Wall] = &[
     wall("broker", &["types", "engine", "shard", "journal"], None),
     wall("http", &["types", "wire", "broker"], None),
     wall("bench", &[], None),
+    wall("yardstick", &["bench"], None),
     wall("sim", &["types", "engine", "shard", "journal"], Some(&["bytes"])),
     wall("stanchion", &["types", "wire", "engine", "shard", "journal", "broker", "http", "bench"], None),
     wall("xtask", &[], Some(&[])),
