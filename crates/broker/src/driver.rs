@@ -88,6 +88,8 @@ struct Core {
     freed: u64,
     /// Those who read contents that they were told of.
     readers: Readers,
+    /// How much room the journal had at the last turn.
+    room: Room,
     failure: Option<Failure>,
 }
 
@@ -145,6 +147,7 @@ impl Driver {
                 trim_after: start.trim_bytes,
                 freed: start.freed,
                 readers: Readers::default(),
+                room: Room::Plenty,
                 failure: None,
             }),
             notes: start.notes,
@@ -245,8 +248,14 @@ impl Driver {
             return released;
         }
         let now = core.clock.now();
-        if self.journal.room() == Room::Full {
+        let room = self.journal.room();
+        if room == Room::Full {
             self.turn_away(core, now, &mut released);
+        }
+        if room != core.room {
+            core.room = room;
+            core.shard.handle(now, Input::Space(room::space(room)));
+            self.settle(core, now, &mut released);
         }
         for input in inputs(core, now) {
             core.shard.handle(now, input);
@@ -264,7 +273,7 @@ impl Driver {
     /// is left of the disk is for deletions.
     fn turn_away(&self, core: &mut Core, now: Timestamp, released: &mut Released) {
         let Err(refusal) = room::check(Room::Full, Action::ReceiveMessage) else { return };
-        let parked: Vec<Ticket> = core.waiting.keys().copied().filter(|ticket| core.shard.is_parked(*ticket)).collect();
+        let parked: Vec<Ticket> = core.shard.parked().collect();
         for ticket in parked {
             core.shard.handle(now, Input::Cancel(ticket));
             self.settle(core, now, released);
@@ -307,9 +316,11 @@ impl Driver {
         }
     }
 
-    /// Looks for space that a snapshot would give back, as every record does: on a full disk there may be none.
+    /// Looks for space that a snapshot would give back, as every record does: on a full disk there may be none. And lets
+    /// the shard look for survivors that are in the way.
     pub(crate) fn seek_space(&self) {
         self.look_for_space(&mut self.lock());
+        self.tell(Input::Tick);
     }
 
     /// Asks for a snapshot if the journal has grown enough since the last one, or enough of it has died.

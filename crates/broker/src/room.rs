@@ -4,6 +4,7 @@
 //! Everything that adds to the queues is refused at once, with the error that clients answer by trying again later.
 
 use stanchion_journal::Room;
+use stanchion_shard::Space;
 use stanchion_types::request::Action;
 use stanchion_types::{Code, Error};
 
@@ -26,6 +27,15 @@ pub(crate) fn check(room: Room, action: Action) -> Result<(), Error> {
         }
     };
     Err(Error::new(Code::ServiceUnavailable, text))
+}
+
+/// Returns how much space there is for survivors that a shard moves: they add to the journal before they give back.
+pub(crate) fn space(room: Room) -> Space {
+    match room {
+        Room::Plenty => Space::Plenty,
+        Room::Low => Space::Scarce,
+        Room::Full => Space::Last,
+    }
 }
 
 /// Returns how little room there may be for an action.

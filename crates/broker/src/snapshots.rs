@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_journal::{Position, Room};
+use stanchion_shard::Input;
 
 use crate::driver::Driver;
 use crate::failure::Failure;
@@ -38,8 +39,9 @@ pub(crate) async fn take(driver: &Arc<Driver>) -> bool {
     let _one = driver.snapshots.lock().await;
     // What a message needs is asked at the same moment. A later answer could rest on a deletion that is not durable:
     // a crash would bring back messages whose contents have been trimmed.
-    let (position, low_water, gaps) =
-        driver.with_shard_mut(|shard| (shard.begin_snapshot(), shard.low_water(), shard.gaps()));
+    let (position, low_water, gaps, freed) = driver.with_shard_mut(|shard| {
+        (shard.begin_snapshot(), shard.low_water(), shard.gaps(), shard.engine().usage().freed())
+    });
     let snapshot = loop {
         if let Some(snapshot) = driver.with_shard_mut(|shard| shard.continue_snapshot(STEP)) {
             break snapshot;
@@ -78,7 +80,10 @@ pub(crate) async fn take(driver: &Arc<Driver>) -> bool {
         journal.release(id, &gaps)
     });
     match trimmed.await {
-        Ok(Ok(())) => true,
+        Ok(Ok(())) => {
+            driver.tell(Input::Returned(freed));
+            true
+        }
         Ok(Err(fault)) => refused("trim the journal", fault),
         Err(panic) => refused("trim the journal", panic),
     }

@@ -12,12 +12,14 @@
 //! Everything here follows from the events alone, so that replay comes to the same.
 
 mod ledger;
+mod space;
 mod victims;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 pub(crate) use ledger::{Ledger, contents_by_bucket};
+pub use space::Space;
 
 use crate::event::codec::{Damage, Get, Put};
 
@@ -113,16 +115,24 @@ impl Usage {
         self.freed
     }
 
-    /// Returns how many more bytes the journal holds than half of what it needs on top, and the slack, would allow.
-    pub fn excess(&self) -> u64 {
-        self.held.saturating_sub(self.live + self.live / 2).saturating_sub(self.options.slack_bytes)
+    /// Returns how many more bytes the journal holds than it may: half of what it needs on top, and the slack. Without
+    /// plenty of space whatever is dead is too much, if it fills a file.
+    pub fn excess(&self, space: Space) -> u64 {
+        let dead = self.held.saturating_sub(self.live);
+        match space {
+            Space::Plenty => dead.saturating_sub(self.live / 2).saturating_sub(self.options.slack_bytes),
+            Space::Scarce | Space::Last => dead.saturating_sub(self.options.segment_bytes),
+        }
     }
 
     /// Tells how pressing the excess is: 0 at the bound from which survivors are moved, 100 where the journal is twice
-    /// as large as what it needs, and the slack twice used up.
-    pub fn pressure(&self) -> u64 {
+    /// as large as what it needs, and the slack twice used up, and whenever there is not plenty of space.
+    pub fn pressure(&self, space: Space) -> u64 {
+        if space != Space::Plenty {
+            return 100;
+        }
         let room = self.live / 2 + self.options.slack_bytes;
-        (u128::from(self.excess()) * 100 / u128::from(room.max(1))).min(100) as u64
+        (u128::from(self.excess(space)) * 100 / u128::from(room.max(1))).min(100) as u64
     }
 
     /// Returns the first position that is needed; everything below can be trimmed.

@@ -14,9 +14,12 @@ mod waiters;
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::{ContentAddress, Entropy};
+#[cfg(doc)]
+use stanchion_engine::usage::Usage;
 use stanchion_types::Timestamp;
 
 pub use shard::{Damage, Options, Shard, Snapshot};
+pub use stanchion_engine::usage::Space;
 
 /// A caller that waits for a reply; chosen by the driver, unique while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +57,10 @@ pub enum Input {
         /// What was read, in the order asked for.
         pieces: Option<Vec<Bytes>>,
     },
+    /// The journal has so much space from now on for survivors that are moved; at first there is plenty.
+    Space(Space),
+    /// The journal has given back what was in the parts of it that were free when [`Usage::freed`] was this.
+    Returned(u64),
     /// A caller went away. A receive that has not been answered yet is forgotten; anything else goes on.
     Cancel(Ticket),
     /// The server is about to stop: parked receives are answered now, empty-handed, and none is parked any more.

@@ -102,12 +102,12 @@ impl Shard {
     fn with(engine: Engine, tail: u64, seed: u128) -> Shard {
         Shard {
             now: engine.clock(),
+            sweep: Sweep::new(engine.usage().freed()),
             engine,
             tail,
             gate: Gate::new(tail),
             waiters: Waiters::default(),
             reads: Reads::default(),
-            sweep: Sweep::default(),
             outputs: VecDeque::new(),
             turn: Turn::default(),
             seed: Entropy(seed),
@@ -188,6 +188,11 @@ impl Shard {
         &self.engine
     }
 
+    /// Lists the receives that are parked.
+    pub fn parked(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.waiters.tickets()
+    }
+
     /// Tells whether the receive of this ticket is parked.
     pub fn is_parked(&self, ticket: Ticket) -> bool {
         self.waiters.holds(ticket)
@@ -229,6 +234,11 @@ impl Shard {
             }
             Input::Loaded { read, bytes } => self.loaded(read, bytes),
             Input::Fetched { read, pieces } => self.fetched(read, pieces),
+            Input::Space(space) => self.sweep.set_space(space, self.now),
+            Input::Returned(freed) => {
+                assert!(freed <= self.engine.usage().freed(), "what was given back had been freed");
+                self.sweep.note_returned(freed, self.now);
+            }
             Input::Cancel(ticket) => {
                 self.waiters.remove(ticket);
                 self.reads.cancel_receive(ticket);

@@ -5,6 +5,9 @@
 //! the shorter the more pressing it is, and until the last step is durable, so a disk that is busy with clients is not
 //! asked for more.
 //!
+//! Where [space](Space) is scarce, a pass spends some before it gives any back. So it is chosen by a stricter measure, and
+//! the next one does not begin before the journal has given back what the last has freed.
+//!
 //! Only the plan is kept here. What a step brings is compared with the state of that moment: a message that was deleted
 //! or a page that was written anew in the meantime is left out.
 
@@ -13,6 +16,7 @@ use std::ops::RangeInclusive;
 
 use stanchion_engine::event::ColdMessage;
 use stanchion_engine::ids::{ChunkId, ContentAddress, MessageKey, PageId, QueueId};
+use stanchion_engine::usage::Space;
 use stanchion_engine::{Engine, Survivor};
 use stanchion_types::Timestamp;
 
@@ -31,6 +35,9 @@ const REST_MS: (u64, u64) = (50, 5);
 /// read.
 const FRUITLESS_REST_SECONDS: u32 = 10;
 
+/// How often it is looked whether the journal has given back what was freed, while space is scarce.
+const RETURN_REST_SECONDS: u32 = 1;
+
 /// The sweep of a shard.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sweep {
@@ -47,6 +54,9 @@ pub(crate) struct Sweep {
     listed: Vec<ColdMessage>,
     /// Buckets that the last passes could not empty.
     avoided: BTreeSet<u64>,
+    space: Space,
+    /// How many bytes of the journal, of those that were ever freed, it has given back.
+    returned: u64,
 }
 
 /// An attempt to empty a part of the journal.
@@ -88,6 +98,29 @@ impl Step {
 }
 
 impl Sweep {
+    /// Makes the sweep of a journal that has given back so many bytes.
+    pub(crate) fn new(returned: u64) -> Sweep {
+        Sweep { returned, ..Sweep::default() }
+    }
+
+    /// Notes how much space there is. A pass that was chosen when there was more of it is given up: what it has moved is
+    /// moved, and the rest may be too much.
+    pub(crate) fn set_space(&mut self, space: Space, now: Timestamp) {
+        if space > self.space {
+            self.pass = None;
+            self.resume_at = self.resume_at.min(now);
+        }
+        self.space = space;
+    }
+
+    /// Notes that the journal has given back what was freed so far.
+    pub(crate) fn note_returned(&mut self, freed: u64, now: Timestamp) {
+        self.returned = freed;
+        if self.space != Space::Plenty {
+            self.resume_at = self.resume_at.min(now);
+        }
+    }
+
     /// Returns the next moment at which [`Sweep::next`] has something to do.
     pub(crate) fn next_deadline(&self) -> Timestamp {
         if self.busy { self.resume_at } else { Timestamp::NEVER }
@@ -95,7 +128,7 @@ impl Sweep {
 
     /// Tells what has to be read next, if it is time for that.
     pub(crate) fn next(&mut self, engine: &Engine, now: Timestamp, durable: u64) -> Option<Step> {
-        self.busy = self.under_way.is_none() && (self.pass.is_some() || engine.usage().excess() > 0);
+        self.busy = self.under_way.is_none() && (self.pass.is_some() || engine.usage().excess(self.space) > 0);
         if !self.busy || now < self.resume_at {
             return None;
         }
@@ -191,12 +224,16 @@ impl Sweep {
 
     fn rest(&mut self, engine: &Engine, now: Timestamp) {
         let (long, short) = REST_MS;
-        let rest = short + (long - short) * (100 - engine.usage().pressure()) / 100;
+        let rest = short + (long - short) * (100 - engine.usage().pressure(self.space)) / 100;
         self.resume_at = now.plus_millis(rest);
     }
 
     fn begin(&mut self, engine: &Engine, now: Timestamp) {
-        match engine.usage().sparsest(&self.avoided) {
+        if self.space != Space::Plenty && self.is_owed(engine) {
+            self.resume_at = now.plus_seconds(RETURN_REST_SECONDS);
+            return;
+        }
+        match engine.usage().sparsest(self.space, &self.avoided) {
             Some(range) => {
                 self.pass = Some(Pass {
                     survivors: engine.chunks_in(&range).into(),
@@ -211,6 +248,11 @@ impl Sweep {
                 self.resume_at = now.plus_seconds(FRUITLESS_REST_SECONDS);
             }
         }
+    }
+
+    /// Tells whether the journal has something to give back first.
+    fn is_owed(&self, engine: &Engine) -> bool {
+        engine.usage().freed() - self.returned >= engine.usage().options().segment_bytes
     }
 
     /// Looks at some more queues; `None` if there are others to look at in the next step.

@@ -45,6 +45,11 @@ impl Waiters {
         self.by_ticket.contains_key(&ticket)
     }
 
+    /// Lists all of them.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.by_ticket.keys().copied()
+    }
+
     /// Forgets a receive, and tells whether it was parked.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> bool {
         let Some(waiter) = self.by_ticket.remove(&ticket) else { return false };

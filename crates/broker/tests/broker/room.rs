@@ -1,10 +1,14 @@
 //! A journal whose disk is full.
 
+use std::time::Duration;
+
 use stanchion_broker::{Carried, Options};
 use stanchion_engine::queue::listing::Standing;
-use stanchion_journal::{Memory, Room};
+use stanchion_journal::{Fault, Journal, Memory, Position, Room, ShardId};
 use stanchion_types::message::{NewMessage, SystemAttribute};
-use stanchion_types::request::{Action, CreateQueue, Envelope, PurgeQueue};
+use stanchion_types::request::{
+    Action, BatchEntry, ChangeMessageVisibility, CreateQueue, Envelope, PurgeQueue, SendMessageBatch,
+};
 use stanchion_types::response::{ReceivedMessage, Response};
 use stanchion_types::{Code, Error, Timestamp};
 
@@ -111,4 +115,35 @@ async fn a_receive_that_waits_when_the_reserve_is_used_up_is_refused_and_gets_no
 fn receive_count(message: &ReceivedMessage) -> &str {
     let counted = |(name, _): &&(SystemAttribute, String)| *name == SystemAttribute::ApproximateReceiveCount;
     message.system_attributes.iter().find(counted).map_or("", |(_, value)| value)
+}
+
+#[tokio::test]
+async fn on_a_full_disk_survivors_make_way_though_less_is_dead_than_is_put_up_with() {
+    let mut options = Options { trim_bytes: 1, snapshot_rest: Duration::ZERO, ..Options::default() };
+    (options.shard.engine.usage.bucket_bytes, options.shard.engine.usage.segment_bytes) = (1, 1);
+    let world = World::over(Memory::automatic(), options);
+    world.create("q", Vec::new()).await;
+    let long = "x".repeat(1000);
+    let bodies = [("goes", long.as_str()), ("stays", "stays")];
+    let entries = bodies.map(|(id, body)| BatchEntry { id: id.into(), entry: Ok(message(body)) }).into();
+    world.call("q", SendMessageBatch { entries }).await.unwrap();
+    for received in world.receive("q", 0).await.unwrap() {
+        let receipt_handle = received.receipt_handle;
+        let answer = match received.body == long {
+            true => world.delete("q", &receipt_handle).await,
+            false => world.call("q", ChangeMessageVisibility { receipt_handle, visibility_seconds: 0 }).await,
+        };
+        answer.unwrap();
+    }
+    let is_there = || {
+        let visited = world.journal.replay(ShardId(0), Position(2), &mut |_| Ok(()));
+        !matches!(visited, Err(Fault::Trimmed { .. }))
+    };
+    until("a trim of what nobody needs", || world.journal.trims() > 0).await;
+    assert!(is_there(), "there is space");
+    world.journal.memory.set_room(Room::Low);
+    world.send("q", message("refused")).await.unwrap_err();
+    until("the place of both messages to be given back", || !is_there()).await;
+    let left: Vec<_> = world.receive("q", 0).await.unwrap().into_iter().map(|message| message.body).collect();
+    assert_eq!(left, ["stays"]);
 }

@@ -92,12 +92,12 @@ fn the_sparsest_run_is_chosen_and_the_newest_bytes_are_not() {
     records(&mut usage, 40);
     need(&mut usage, 40, 1000);
     let all = BTreeSet::new();
-    assert_eq!(usage.sparsest(&all), Some(1..=8), "all alike: the oldest");
+    assert_eq!(usage.sparsest(Space::Plenty, &all), Some(1..=8), "all alike: the oldest");
     lose(&mut usage, [11, 13, 15, 17]);
-    assert_eq!(usage.sparsest(&all), Some(11..=18));
-    assert_eq!(usage.sparsest(&BTreeSet::from([13])), Some(15..=22));
+    assert_eq!(usage.sparsest(Space::Plenty, &all), Some(11..=18));
+    assert_eq!(usage.sparsest(Space::Plenty, &BTreeSet::from([13])), Some(15..=22));
     lose(&mut usage, (37..=39).collect::<Vec<_>>());
-    assert_eq!(usage.sparsest(&all), Some(11..=18), "the newest are left alone");
+    assert_eq!(usage.sparsest(Space::Plenty, &all), Some(11..=18), "the newest are left alone");
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn buckets_far_apart_are_old_however_few_they_are() {
     records(&mut usage, 40);
     lose(&mut usage, (3..=38).filter(|position| ![19, 20].contains(position)).collect::<Vec<_>>());
     // Three buckets and what is written now: by themselves less than the slack, with the gaps before them more.
-    assert_eq!((usage.by_bucket().len(), usage.held(), usage.excess() > 0), (4, 1500, true));
-    assert_eq!(usage.sparsest(&BTreeSet::new()), Some(1..=20));
+    assert_eq!((usage.by_bucket().len(), usage.held(), usage.excess(Space::Plenty) > 0), (4, 1500, true));
+    assert_eq!(usage.sparsest(Space::Plenty, &BTreeSet::new()), Some(1..=20));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_run_of_which_nearly_all_is_needed_is_not_worth_moving() {
     let mut usage = Usage::new(options());
     records(&mut usage, 12);
     (1..=12).for_each(|position| need(&mut usage, position, 90));
-    assert_eq!(usage.sparsest(&BTreeSet::new()), None);
+    assert_eq!(usage.sparsest(Space::Plenty, &BTreeSet::new()), None);
 }
 
 #[test]
@@ -124,9 +124,29 @@ fn the_excess_counts_from_half_as_much_again_as_is_needed_and_the_slack() {
     records(&mut usage, 4);
     need(&mut usage, 1, 96);
     assert_eq!((usage.live(), usage.held()), (100, 400));
-    assert_eq!((usage.excess(), usage.pressure()), (150, 100));
+    assert_eq!((usage.excess(Space::Plenty), usage.pressure(Space::Plenty)), (150, 100));
     need(&mut usage, 2, 100);
-    assert_eq!((usage.excess(), usage.pressure()), (0, 0));
+    assert_eq!((usage.excess(Space::Plenty), usage.pressure(Space::Plenty)), (0, 0));
+}
+
+#[test]
+fn without_plenty_of_space_less_is_left_alone_and_less_may_be_needed_of_what_is_moved() {
+    let mut usage = Usage::new(Options { slack_bytes: 4000, ..options() });
+    records(&mut usage, 20);
+    assert_eq!(
+        (usage.held(), usage.excess(Space::Plenty), usage.sparsest(Space::Plenty, &BTreeSet::new())),
+        (2000, 0, None)
+    );
+    let chosen = |usage: &Usage, space| usage.sparsest(space, &BTreeSet::new());
+    for space in [Space::Scarce, Space::Last] {
+        assert_eq!((usage.excess(space), usage.pressure(space), chosen(&usage, space)), (1580, 100, Some(1..=8)));
+    }
+    // A quarter of each record is needed, then half, then more than that.
+    for (by, scarce, last) in [(24, true, true), (25, true, false), (1, false, false)] {
+        (1..=20).for_each(|position| need(&mut usage, position, by));
+        let found = [Space::Scarce, Space::Last].map(|space| chosen(&usage, space).is_some());
+        assert_eq!(found, [scarce, last], "{} of {}", usage.live(), usage.held());
+    }
 }
 
 #[test]

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::{Bucket, Usage};
-
-/// Most of a run that may be live, in hundredths: moving more gains next to nothing.
-const LIVE_MAX: u128 = 85;
+use super::{Bucket, Space, Usage};
 
 /// A stretch of the journal as the choice sees it.
 #[derive(Clone, Copy)]
@@ -20,14 +17,17 @@ struct Stretch {
 impl Usage {
     /// Returns the run of buckets, long enough to give back files, of which the least is needed; among equals the oldest.
     ///
-    /// The newest bytes are left out, as are runs that contain a bucket to avoid. `None` if nothing is worth moving.
-    pub fn sparsest(&self, avoided: &BTreeSet<u64>) -> Option<RangeInclusive<u64>> {
+    /// The newest bytes are left out, as many as the slack has or, without plenty of space, a file: more than that is not
+    /// left to die by itself then. Runs that contain a bucket to avoid are left out too. `None` if nothing is worth moving.
+    pub fn sparsest(&self, space: Space, avoided: &BTreeSet<u64>) -> Option<RangeInclusive<u64>> {
         let segment = self.options.segment_bytes;
+        let slack = self.options.slack_bytes;
+        let left_alone = if space == Space::Plenty { slack } else { slack.min(segment) };
         let size = |bucket: &Bucket| bucket.written + bucket.gap.min(segment);
         let mut newest = size(&self.open);
         let old = self.closed.iter().rev().skip_while(|(_, bucket)| {
             newest += size(bucket);
-            newest <= self.options.slack_bytes
+            newest <= left_alone
         });
         let mut stretches: Vec<Stretch> = old
             .map(|(&first, bucket)| Stretch { first, last: bucket.last, size: size(bucket), live: bucket.live })
@@ -36,7 +36,7 @@ impl Usage {
         let runs = stretches.split(|stretch| avoided.contains(&stretch.first));
         let runs = runs.filter_map(|run| sparsest_of(run, 2 * segment));
         let best = runs.reduce(|best, run| if is_sparser(&run, &best) { run } else { best })?;
-        let worth_it = u128::from(best.live) * 100 <= u128::from(best.size) * LIVE_MAX;
+        let worth_it = u128::from(best.live) * 100 <= u128::from(best.size) * space.live_max();
         worth_it.then_some(best.first..=best.last)
     }
 

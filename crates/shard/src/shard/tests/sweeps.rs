@@ -6,7 +6,7 @@ use stanchion_engine::ids::{ContentAddress, Entropy, QueueId};
 use stanchion_types::Timestamp;
 
 use super::script::arn;
-use crate::{Input, Options, Output, ReadId, Record, Shard, Ticket};
+use crate::{Input, Options, Output, ReadId, Record, Shard, Space, Ticket};
 
 /// A shard whose journal is durable at once, and whose fetches wait until they are answered.
 struct Desk {
@@ -23,11 +23,16 @@ impl Desk {
     /// Every record is a bucket and a file of its own, and nothing dead is put up with. A window of one message and pages
     /// of two.
     fn new() -> Desk {
+        Desk::with_slack(0)
+    }
+
+    /// As [`Desk::new`], but so many dead bytes are put up with.
+    fn with_slack(slack_bytes: u64) -> Desk {
         let mut options = Options::default();
         let engine = &mut options.engine;
         (engine.window_standard, engine.page_messages) = (1, 2);
         (engine.usage.bucket_bytes, engine.usage.segment_bytes) = (1, 1);
-        (engine.usage.slack_bytes, engine.usage.step_bytes) = (0, 1);
+        (engine.usage.slack_bytes, engine.usage.step_bytes) = (slack_bytes, 1);
         let now = Timestamp::from_millis(1_000_000);
         let (records, fetches) = (Vec::new(), Vec::new());
         let mut desk = Desk { shard: Shard::new(options), now, records, fetches, reply: None, tickets: 0 };
@@ -98,6 +103,12 @@ impl Desk {
         self.handle(Input::Tick);
         let Some((read, _, pieces)) = self.fetches.pop() else { return };
         self.handle(Input::Fetched { read, pieces: (!fails).then_some(pieces) });
+    }
+
+    /// Lets the journal give back what was freed so far.
+    fn give_back(&mut self) {
+        let freed = self.shard.engine().usage().freed();
+        self.handle(Input::Returned(freed));
     }
 
     fn content(&self, at: ContentAddress) -> Bytes {
@@ -176,4 +187,68 @@ fn what_cannot_be_read_stays_where_it_is_and_is_tried_again_later() {
     (0..40).for_each(|_| desk.step(false));
     assert!(desk.shard.low_water() > 4, "{} is still needed", desk.shard.low_water());
     assert_eq!(desk.bodies(), ["stays"]);
+}
+
+/// More than all that these tests write.
+const MUCH: u64 = 1 << 20;
+
+#[test]
+fn what_is_put_up_with_while_there_is_space_is_moved_when_it_is_scarce() {
+    for space in [Space::Scarce, Space::Last] {
+        let mut desk = Desk::with_slack(MUCH);
+        desk.send(&[LONG, "stays"]);
+        let deliveries = desk.receive(1);
+        desk.delete(&deliveries);
+        desk.give_back();
+        (0..20).for_each(|_| desk.step(false));
+        assert_eq!((desk.shard.low_water(), desk.shard.tail()), (2, 4), "there is plenty of space");
+        desk.handle(Input::Space(space));
+        (0..5).for_each(|_| desk.step(false));
+        assert!(desk.shard.low_water() > 4, "{space:?}: {} is still needed", desk.shard.low_water());
+        assert_eq!(desk.bodies(), ["stays"]);
+    }
+}
+
+#[test]
+fn while_space_is_scarce_a_pass_waits_until_what_the_last_one_freed_was_given_back() {
+    let mut desk = Desk::with_slack(MUCH);
+    for pair in [[LONG, "a"], [LONG, "b"]] {
+        desk.send(&pair);
+    }
+    while let [delivery] = &desk.receive(1)[..] {
+        if desk.content(delivery.content) == LONG {
+            desk.delete(std::slice::from_ref(delivery));
+        }
+    }
+    desk.handle(Input::Space(Space::Scarce));
+    // What died by itself has to be given back before the first pass, too.
+    for low_water in [2, 3] {
+        (0..20).for_each(|_| desk.step(false));
+        assert_eq!(desk.shard.low_water(), low_water);
+        desk.give_back();
+    }
+    (0..20).for_each(|_| desk.step(false));
+    assert!(desk.shard.low_water() > 3, "{} is still needed", desk.shard.low_water());
+    desk.now = desk.now.plus_seconds(60);
+    let mut left = desk.bodies();
+    left.sort();
+    assert_eq!(left, ["a", "b"]);
+}
+
+#[test]
+fn a_pass_is_given_up_when_less_space_is_left_than_it_was_chosen_for() {
+    let mut desk = Desk::with_slack(MUCH);
+    desk.send(&[LONG, LONG]);
+    let deliveries = desk.receive(1);
+    desk.delete(&deliveries);
+    desk.give_back();
+    desk.handle(Input::Space(Space::Scarce));
+    assert_eq!(desk.fetches.len(), 1, "half of the record is dead");
+    // It is read, but the second is not looked for.
+    desk.handle(Input::Space(Space::Last));
+    (0..20).for_each(|_| desk.step(true));
+    assert_eq!(desk.shard.low_water(), 2, "too much of it is needed");
+    desk.handle(Input::Space(Space::Scarce));
+    (0..20).for_each(|_| desk.step(false));
+    assert!(desk.shard.low_water() > 4, "{} is still needed", desk.shard.low_water());
 }
