@@ -42,6 +42,9 @@ pub(crate) mod snapshot;
 pub(crate) mod state;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use disk::{Access, Directory, Disk, DiskFile};
 pub use hold::Hold;
 pub use image::{Image, Part, check_copy};

@@ -1,0 +1,79 @@
+use std::time::Instant;
+
+use super::simulated::{Operation, Simulated};
+use super::*;
+
+const SHARD: ShardId = ShardId(1);
+const SEGMENT: u64 = 16 << 10;
+
+/// Longer than anything here takes; who waits this long waits for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Deaf;
+
+impl Listener for Deaf {
+    fn durable(&self, _position: Position) {}
+
+    fn failed(&self, _fault: Fault) {}
+}
+
+/// A journal that appends records of 4,000 bytes.
+struct Desk {
+    journal: Local,
+    epoch: Epoch,
+    last: Position,
+}
+
+impl Desk {
+    fn open(disk: &Simulated, durability: Durability) -> Desk {
+        let options = Options { segment_bytes: SEGMENT, cache_bytes: 0, durability, reserve_segments: 1 };
+        let journal = Local::open_on(Arc::new(disk.clone()), options).expect("opens");
+        let tenure = journal.acquire(SHARD, Arc::new(Deaf)).expect("is acquired");
+        Desk { journal, epoch: tenure.epoch, last: tenure.last }
+    }
+
+    fn append(&mut self, count: usize) {
+        for _ in 0..count {
+            self.last = self.last.next();
+            let payload = Bytes::from_static(&[7; 4000]);
+            let record = Record { shard: SHARD, position: self.last, clock_ms: 1, count: 1, payload };
+            self.journal.append(self.epoch, record).expect("is appended");
+        }
+    }
+
+    fn wait(&self) {
+        until("the records to be durable", || self.journal.durable(SHARD) == self.last);
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited for {what} in vain");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn the_writer_gets_its_segments_while_the_one_who_prepares_them_waits_for_a_sync_before_a_trim() {
+    // An interval that never ends is one in which only others ask for syncs.
+    for durability in [Durability::Memory, Durability::Interval(Duration::MAX)] {
+        let disk = Simulated::new();
+        let mut desk = Desk::open(&disk, durability);
+        for _ in 0..10 {
+            desk.append(1);
+            desk.wait();
+        }
+        desk.journal.settle();
+        let stall = disk.stall(Operation::Write, ".segment");
+        // More than the segment in use, grown to twice its length, and the one that is prepared can hold.
+        let before = desk.last;
+        desk.append(30);
+        desk.journal.trim(SHARD, before).expect("is trimmed");
+        until("a sync to be asked for", || desk.journal.shared.lock().flush_wanted > 0);
+        drop(stall);
+        desk.wait();
+        until("what was trimmed to be put away", || disk.content(&segment::name(1)).is_none());
+        desk.journal.close().expect("closes");
+    }
+}
