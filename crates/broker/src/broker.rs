@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use stanchion_journal::{Journal, ShardId};
 use stanchion_shard::{Input, Shard};
@@ -35,6 +35,8 @@ pub struct Options {
     pub unsynced_bytes_max: u32,
     /// How long a sender waits for the disk before it is refused with `RequestThrottled`. Default 5 seconds.
     pub throttle_after: Duration,
+    /// What tells the time of day. Default [`SystemTime::now`]; somebody who tests weeks has another.
+    pub wall_clock: fn() -> SystemTime,
 }
 
 impl Default for Options {
@@ -46,6 +48,7 @@ impl Default for Options {
             snapshot_rest: Duration::from_secs(1),
             unsynced_bytes_max: 64 << 20,
             throttle_after: Duration::from_secs(5),
+            wall_clock: SystemTime::now,
         }
     }
 }
@@ -114,6 +117,7 @@ impl Broker {
             notes,
             shard: restored.shard,
             epoch: tenure.epoch,
+            wall_clock: options.wall_clock,
             clock: restored.clock,
             snapshot_bytes: options.snapshot_bytes,
             trim_bytes: options.trim_bytes,

@@ -11,19 +11,20 @@ use stanchion_types::Timestamp;
 /// machine wakes, an operator corrects it) is followed at once.
 #[derive(Debug)]
 pub(crate) struct Clock {
+    wall: fn() -> SystemTime,
     last: Timestamp,
     read_at: Instant,
 }
 
 impl Clock {
-    /// Makes a clock that never reads earlier than `floor`.
-    pub(crate) fn new(floor: Timestamp) -> Self {
-        Clock { last: floor, read_at: Instant::now() }
+    /// Makes a clock that follows `wall` and never reads earlier than `floor`.
+    pub(crate) fn new(wall: fn() -> SystemTime, floor: Timestamp) -> Self {
+        Clock { wall, last: floor, read_at: Instant::now() }
     }
 
     /// Reads the clock.
     pub(crate) fn now(&mut self) -> Timestamp {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let wall = (self.wall)().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         self.advance(Timestamp::from_millis(wall), Instant::now())
     }
 
@@ -57,7 +58,7 @@ mod tests {
     #[test]
     fn a_wall_clock_set_back_neither_turns_time_back_nor_stops_it() {
         let start = Instant::now();
-        let mut clock = Clock { last: at(10 * HOUR_MS), read_at: start };
+        let mut clock = Clock { wall: SystemTime::now, last: at(10 * HOUR_MS), read_at: start };
         let back = at(9 * HOUR_MS);
         assert_eq!(clock.advance(back, start), at(10 * HOUR_MS));
         for step in 1..=3000u64 {
@@ -70,13 +71,13 @@ mod tests {
     #[test]
     fn a_wall_clock_that_jumps_ahead_is_followed() {
         let start = Instant::now();
-        let mut clock = Clock { last: at(HOUR_MS), read_at: start };
+        let mut clock = Clock { wall: SystemTime::now, last: at(HOUR_MS), read_at: start };
         assert_eq!(clock.advance(at(25 * HOUR_MS), start + Duration::from_millis(1)), at(25 * HOUR_MS));
     }
 
     #[test]
     fn a_restart_never_reads_earlier_than_the_last_record() {
-        let floor = Clock::new(Timestamp::ZERO).now().plus_seconds(3600);
-        assert!(Clock::new(floor).now() >= floor);
+        let floor = Clock::new(SystemTime::now, Timestamp::ZERO).now().plus_seconds(3600);
+        assert!(Clock::new(SystemTime::now, floor).now() >= floor);
     }
 }

@@ -22,7 +22,7 @@ use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hashbrown::HashMap;
 use stanchion_engine::command::{Command, Reply};
@@ -110,6 +110,7 @@ pub(crate) struct Start {
     pub(crate) notes: Arc<Notes>,
     pub(crate) shard: Shard,
     pub(crate) epoch: Epoch,
+    pub(crate) wall_clock: fn() -> SystemTime,
     /// The clock of the last record.
     pub(crate) clock: Timestamp,
     pub(crate) snapshot_bytes: u64,
@@ -133,7 +134,7 @@ impl Driver {
             core: Mutex::new(Core {
                 shard: start.shard,
                 epoch: start.epoch,
-                clock: Clock::new(start.clock),
+                clock: Clock::new(start.wall_clock, start.clock),
                 entropy: EntropyPool::new(),
                 last_ticket: 0,
                 waiting: HashMap::new(),

@@ -4,6 +4,7 @@ mod failures;
 mod harness;
 mod messages;
 mod permissions;
+mod retention;
 mod room;
 mod space;
 mod stragglers;

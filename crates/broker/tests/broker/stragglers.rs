@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use stanchion_broker::{Broker, Caller, Options, Secret};
 use stanchion_journal::{Journal, Local, local};
+use stanchion_types::attributes::AttributeChange;
 use stanchion_types::request::{
     BatchEntry, ChangeMessageVisibility, CreateQueue, DeleteMessage, DeleteMessageBatch, DeleteQueue, Envelope,
     PurgeQueue, ReceiveMessage, Request, SendMessageBatch,
@@ -15,7 +16,7 @@ use stanchion_types::{AccountId, QueueName, Region};
 
 use crate::harness::{LONG, locator, message, receive};
 
-const KIB: u64 = 1 << 10;
+pub(crate) const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 /// What the disk may hold besides twice what is alive: the slack, files prepared ahead or begun, which are up to half a
@@ -23,19 +24,25 @@ const MIB: u64 = 1 << 20;
 const CONSTANT: u64 = 5 * MIB;
 
 /// A broker on files that are small enough to write many of them.
-struct Disk {
+pub(crate) struct Disk {
     directory: tempfile::TempDir,
     journal: Arc<Local>,
     broker: Broker,
     caller: Caller,
+    wall_clock: fn() -> SystemTime,
 }
 
 impl Disk {
     fn new() -> Self {
-        Disk::on(tempfile::tempdir().expect("a temporary directory"))
+        Disk::with_clock(SystemTime::now)
     }
 
-    fn on(directory: tempfile::TempDir) -> Self {
+    /// Makes a broker whose time of day is another.
+    pub(crate) fn with_clock(wall_clock: fn() -> SystemTime) -> Self {
+        Disk::on(tempfile::tempdir().expect("a temporary directory"), wall_clock)
+    }
+
+    fn on(directory: tempfile::TempDir, wall_clock: fn() -> SystemTime) -> Self {
         let files = local::Options {
             segment_bytes: 256 * KIB,
             cache_bytes: 256 << 10,
@@ -43,8 +50,12 @@ impl Disk {
             reserve_segments: 0,
         };
         let journal = Arc::new(Local::open(directory.path(), files).expect("a journal"));
-        let mut options =
-            Options { trim_bytes: 256 * KIB, snapshot_rest: Duration::from_millis(10), ..Options::default() };
+        let mut options = Options {
+            trim_bytes: 256 * KIB,
+            snapshot_rest: Duration::from_millis(10),
+            wall_clock,
+            ..Options::default()
+        };
         let engine = &mut options.shard.engine;
         (engine.window_standard, engine.page_messages) = (64, 32);
         engine.usage.bucket_bytes = 32 * KIB;
@@ -54,17 +65,17 @@ impl Disk {
         engine.usage.step_bytes = 64 * KIB;
         let broker = Broker::open(journal.clone(), &Secret::random().expect("chance"), options).expect("a broker");
         let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").expect("a region"));
-        Disk { directory, journal, broker, caller }
+        Disk { directory, journal, broker, caller, wall_clock }
     }
 
-    async fn reopen(self) -> Self {
+    pub(crate) async fn reopen(self) -> Self {
         self.broker.close().await.expect("everything is durable");
-        let Disk { directory, journal, broker, .. } = self;
+        let Disk { directory, journal, broker, wall_clock, .. } = self;
         drop((journal, broker));
-        Disk::on(directory)
+        Disk::on(directory, wall_clock)
     }
 
-    async fn call(&self, queue: &str, request: impl Into<Request>) -> Response {
+    pub(crate) async fn call(&self, queue: &str, request: impl Into<Request>) -> Response {
         let request = request.into();
         let envelope = Envelope { action: request.action(), queue: Some(locator(queue)), request: Ok(request) };
         let answer = tokio::time::timeout(LONG, self.broker.call(&self.caller, envelope)).await;
@@ -72,14 +83,18 @@ impl Disk {
     }
 
     async fn create(&self, queue: &str) {
+        self.create_with(queue, Vec::new()).await;
+    }
+
+    pub(crate) async fn create_with(&self, queue: &str, attributes: Vec<AttributeChange>) {
         let name = QueueName::new(queue).expect("a name");
-        let request = Request::from(CreateQueue { name, attributes: Vec::new(), tags: Vec::new() });
+        let request = Request::from(CreateQueue { name, attributes, tags: Vec::new() });
         let envelope = Envelope { action: request.action(), queue: None, request: Ok(request) };
         self.broker.call(&self.caller, envelope).await.expect("a queue");
     }
 
     /// Sends ten messages of four kilobytes.
-    async fn send(&self, queue: &str, numbers: std::ops::Range<u64>) {
+    pub(crate) async fn send(&self, queue: &str, numbers: std::ops::Range<u64>) {
         let entry = |number| BatchEntry { id: format!("m{number}"), entry: Ok(message(&body(number))) };
         self.call(queue, SendMessageBatch { entries: numbers.map(entry).collect() }).await;
     }
@@ -102,7 +117,7 @@ impl Disk {
     }
 
     /// Takes and deletes messages until there are no more; returns their bodies.
-    async fn empty(&self, queue: &str) -> BTreeSet<String> {
+    pub(crate) async fn empty(&self, queue: &str) -> BTreeSet<String> {
         let mut bodies = BTreeSet::new();
         loop {
             let taken = self.take(queue).await;
@@ -114,12 +129,12 @@ impl Disk {
         }
     }
 
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.journal.stats().bytes_on_disk
     }
 
     /// Waits until the disk holds no more than it may for so many bytes that are alive.
-    async fn shrinks(&self, alive: u64) {
+    pub(crate) async fn shrinks(&self, alive: u64) {
         let bound = 2 * alive + CONSTANT;
         let shrinking = async {
             while self.bytes() > bound {
@@ -131,7 +146,7 @@ impl Disk {
     }
 }
 
-fn body(number: u64) -> String {
+pub(crate) fn body(number: u64) -> String {
     format!("{number:0>4096}")
 }
 
