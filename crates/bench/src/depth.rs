@@ -10,10 +10,9 @@ mod crew;
 mod figures;
 mod lot;
 mod scenario;
-mod server;
 mod works;
 
-use crate::Error;
+use crate::{Error, server};
 pub use figures::Figures;
 pub use scenario::Scenario;
 use std::fs;

@@ -152,7 +152,7 @@ fn watch(
         messages: context.done(),
         elapsed: ended.duration_since(began),
         generator_cpu,
-        server_cpu: before.zip(after).map(|(before, after)| after.cpu.saturating_sub(before.cpu)),
+        server_cpu: before.zip(after.as_ref()).map(|(before, after)| after.cpu_since(&before)),
         server_resident_bytes: after.map(|sample| sample.resident_bytes),
     })
 }

@@ -9,8 +9,7 @@
 //!
 //! What it deliberately does not know: anything of the server's insides. It
 //! shares no code with it and talks to it only through a socket (and through
-//! `/proc` when it is told the server's process id). It does not sign its
-//! requests and does not speak TLS.
+//! `/proc` when it is told the server's process id). It does not speak TLS.
 //!
 //! Where to start reading: [`Options`] says what can be asked for, `run` sets
 //! the queues up and takes them down, `fleet` owns the threads, and each
@@ -27,15 +26,16 @@ mod ledger;
 mod options;
 mod pacer;
 mod payload;
-mod process;
+pub mod process;
 mod progress;
 mod protocol;
 mod report;
 mod run;
+pub mod server;
 mod tally;
 mod workload;
 
 pub use error::Error;
-pub use options::{JsonTarget, Options, Protocol, WorkloadKind};
+pub use options::{Credentials, JsonTarget, Options, Protocol, WorkloadKind};
 pub use report::{Latency, Report, Row, Section, Verification};
 pub use run::{conduct, run};

@@ -1,6 +1,7 @@
 //! What a person can ask for; the doc comments are the manual.
 
 use crate::{Error, duration};
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,7 +29,9 @@ pub struct Options {
     pub queue_prefix: Option<String>,
 
     /// How many queues to spread the load over; connection N uses queue N
-    /// modulo this number. `long-poll` takes one queue for each connection.
+    /// modulo this number, or takes turns through its share of them when there
+    /// are more queues than connections. `long-poll` takes one queue for each
+    /// connection.
     #[arg(long, default_value_t = 1)]
     pub queues: usize,
 
@@ -51,7 +54,7 @@ pub struct Options {
     pub threads: usize,
 
     /// Stop after this many messages (for `empty-receive`: requests; for
-    /// `receive`: the backlog to build first, 100,000 when left out).
+    /// `receive` and `consume`: the backlog to build first, 100,000 when left out).
     #[arg(long, short = 'n')]
     pub messages: Option<u64>,
 
@@ -64,8 +67,8 @@ pub struct Options {
     #[arg(long, default_value_t = 1024)]
     pub size: usize,
 
-    /// Messages in a batch request, 1 to 10: sent together in `send-batch` and
-    /// `receive`, and asked for and deleted together by every consumer.
+    /// Messages in a batch request, 1 to 10: sent together in `send-batch`,
+    /// `receive` and `consume`, and asked for and deleted together by every consumer.
     #[arg(long, default_value_t = 10)]
     pub batch: usize,
 
@@ -94,6 +97,11 @@ pub struct Options {
     #[arg(long = "header", value_name = "NAME:VALUE")]
     pub headers: Vec<String>,
 
+    /// Sign every request (SigV4) for this account, ACCESS_KEY:SECRET_KEY or
+    /// ACCESS_KEY:SECRET_KEY:REGION; without a region, us-east-1.
+    #[arg(long, value_name = "ACCESS_KEY:SECRET_KEY")]
+    pub sign: Option<Credentials>,
+
     /// Write the report as JSON into this file, or to standard output for `-`
     /// (the table then goes to standard error).
     #[arg(long, value_name = "FILE|-")]
@@ -117,6 +125,8 @@ pub enum WorkloadKind {
     SendBatch,
     /// Build a backlog, then drain it: receives and deletes, measured apart.
     Receive,
+    /// Build a backlog, then drain it: each receive is followed by the delete.
+    Consume,
     /// Short polls of empty queues.
     EmptyReceive,
     /// Send one, receive one, delete it.
@@ -138,6 +148,39 @@ pub enum Protocol {
     Json,
     /// Forms in, XML out.
     Query,
+}
+
+/// An account that requests are signed for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// What the request says whose it is.
+    pub access_key: String,
+    /// What only the account and the server know.
+    pub secret_key: String,
+    /// The region in the signature.
+    pub region: String,
+}
+
+// The secret stays out of logs.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
+impl FromStr for Credentials {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split(':');
+        let (access_key, secret_key) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        let region = parts.next().unwrap_or("us-east-1");
+        let printable = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic());
+        if parts.next().is_some() || ![access_key, secret_key, region].into_iter().all(printable) {
+            return Err("must be ACCESS_KEY:SECRET_KEY or ACCESS_KEY:SECRET_KEY:REGION".into());
+        }
+        Ok(Self { access_key: access_key.into(), secret_key: secret_key.into(), region: region.into() })
+    }
 }
 
 /// Where the JSON report goes.
@@ -187,8 +230,9 @@ impl Options {
         if !(self.rate > 0.0 && self.rate <= 10_000_000.0) {
             return refuse("--rate must be above 0 and at most 10000000".into());
         }
-        if self.workload == WorkloadKind::Receive && self.duration.is_some() {
-            return refuse("--duration does not go with receive, which ends when its --messages are drained".into());
+        let drains = matches!(self.workload, WorkloadKind::Receive | WorkloadKind::Consume);
+        if drains && self.duration.is_some() {
+            return refuse("--duration does not go with a backlog, which ends when its --messages are drained".into());
         }
         for header in &self.headers {
             let name_ends = header.find(':').unwrap_or(0);
@@ -201,6 +245,6 @@ impl Options {
 
     /// This function says whether the workload sends by SendMessageBatch.
     fn sends_batches(&self) -> bool {
-        matches!(self.workload, WorkloadKind::SendBatch | WorkloadKind::Receive)
+        matches!(self.workload, WorkloadKind::SendBatch | WorkloadKind::Receive | WorkloadKind::Consume)
     }
 }

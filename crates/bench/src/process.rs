@@ -6,16 +6,37 @@ use std::fs;
 use std::time::Duration;
 
 /// CPU and memory of one process at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sample {
-    /// User and system time of all its threads, ended ones included.
-    pub(crate) cpu: Duration,
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// User and system time of all its threads, ended ones included; counts in
+    /// ticks of usually 10 ms.
+    ticks: Duration,
+    /// Nothing where the kernel does not keep them.
+    threads: ThreadTimes,
     /// Resident memory in bytes.
-    pub(crate) resident_bytes: u64,
+    pub resident_bytes: u64,
 }
 
-/// This function reads the figures of process `pid`, or says why it cannot.
-pub(crate) fn sample(pid: u32) -> Result<Sample, Error> {
+impl Sample {
+    /// This function gives the CPU time of all threads since `earlier`.
+    ///
+    /// Threads that ended in between only show in the ticks; otherwise the
+    /// finer times count.
+    pub fn cpu_since(&self, earlier: &Self) -> Duration {
+        let ticks = self.ticks.saturating_sub(earlier.ticks);
+        let threads = self.threads.since(&earlier.threads);
+        // Each end of the interval is off by up to one tick, user and system.
+        let rounding = Duration::from_secs_f64(4.0 / rustix::param::clock_ticks_per_second() as f64);
+        if self.threads.0.is_empty() || ticks > threads + rounding { ticks } else { threads }
+    }
+}
+
+/// This function reads the figures of process `pid`.
+///
+/// # Errors
+///
+/// There is no such process, or its figures have an unknown form.
+pub fn sample(pid: u32) -> Result<Sample, Error> {
     let read = |file: &str| {
         let path = format!("/proc/{pid}/{file}");
         fs::read_to_string(&path).map_err(|source| Error::Process(format!("--server-pid: {path}: {source}")))
@@ -23,17 +44,22 @@ pub(crate) fn sample(pid: u32) -> Result<Sample, Error> {
     let ticks = cpu_ticks(&read("stat")?)
         .ok_or_else(|| Error::Process(format!("--server-pid: /proc/{pid}/stat has an unknown form")))?;
     let resident_kib = resident_kib(&read("status")?).unwrap_or(0);
-    let cpu = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
-    Ok(Sample { cpu, resident_bytes: resident_kib * 1024 })
+    let ticks = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
+    let threads = ThreadTimes::read(pid).unwrap_or_default();
+    Ok(Sample { ticks, threads, resident_bytes: resident_kib * 1024 })
 }
 
 /// CPU time by thread, in nanoseconds: far finer than the ticks of [`Sample`].
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ThreadTimes(HashMap<u32, u64>);
+pub struct ThreadTimes(HashMap<u32, u64>);
 
 impl ThreadTimes {
     /// This function reads the times of the threads that process `pid` has now.
-    pub(crate) fn read(pid: u32) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// There is no such process, or the kernel keeps no times of threads.
+    pub fn read(pid: u32) -> Result<Self, Error> {
         let path = format!("/proc/{pid}/task");
         let unreadable = |source| Error::Process(format!("{path}: {source}"));
         let mut times = HashMap::new();
@@ -54,7 +80,7 @@ impl ThreadTimes {
 
     /// This function gives the CPU time since `earlier`. What a thread used
     /// that ended in between is not seen.
-    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+    pub fn since(&self, earlier: &Self) -> Duration {
         let used = self.0.iter().map(|(thread, nanos)| {
             let before = earlier.0.get(thread).copied().unwrap_or(0);
             nanos.saturating_sub(before)
@@ -98,7 +124,7 @@ fn kib(status: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ThreadTimes, cpu_ticks, resident_kib, resident_peak, sample, thread_cpu};
+    use super::{Sample, ThreadTimes, cpu_ticks, resident_kib, resident_peak, sample, thread_cpu};
     use std::time::Duration;
 
     #[test]
@@ -112,6 +138,24 @@ mod tests {
     fn resident_memory_is_read_in_kibibytes() {
         assert_eq!(resident_kib("Name:\tx\nVmRSS:\t  5120 kB\n"), Some(5120));
         assert_eq!(resident_kib("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn what_a_thread_used_is_counted_to_the_millisecond_and_also_when_it_has_ended() {
+        let sample = |ticks_ms: u64, threads: &[(u32, u64)]| Sample {
+            ticks: Duration::from_millis(ticks_ms),
+            threads: ThreadTimes(threads.iter().map(|(id, millis)| (*id, millis * 1_000_000)).collect()),
+            resident_bytes: 0,
+        };
+        let before = sample(100, &[(1, 51), (2, 52)]);
+        let check = |after: Sample, millis| assert_eq!(after.cpu_since(&before), Duration::from_millis(millis));
+        check(sample(110, &[(1, 56), (2, 59)]), 12);
+        // A thread that began afterwards.
+        check(sample(110, &[(1, 51), (2, 52), (3, 7)]), 7);
+        // One of them has ended after a second's work.
+        check(sample(1100, &[(1, 60)]), 1000);
+        // A kernel that keeps no times of threads.
+        check(sample(130, &[]), 30);
     }
 
     #[test]

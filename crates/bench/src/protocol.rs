@@ -4,6 +4,7 @@
 mod json;
 mod query;
 mod request;
+mod signer;
 
 use crate::Protocol;
 pub(crate) use request::Head;

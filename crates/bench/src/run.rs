@@ -85,7 +85,7 @@ fn publish(report: &Report, json: Option<&JsonTarget>) -> std::io::Result<()> {
 /// The whole run, on a thread that may block.
 fn drive(options: Options, interrupted: Arc<AtomicBool>) -> Result<Report, Error> {
     let endpoint = Endpoint::parse(&options.endpoint)?;
-    let head = Head::new(&endpoint, &options.headers);
+    let head = Head::new(&endpoint, &options.headers, options.sign.as_ref());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -200,6 +200,7 @@ fn measure(setup: &Arc<Setup>, measured: &mut Measured) -> Result<(), Error> {
     };
     let (name, job) = match options.workload {
         WorkloadKind::Receive => return drain(setup, measured),
+        WorkloadKind::Consume => return consume(setup, measured),
         WorkloadKind::Send => ("send", Job::Send),
         WorkloadKind::SendBatch => ("send-batch", Job::SendBatch),
         WorkloadKind::EmptyReceive => ("empty-receive", Job::EmptyReceive),
@@ -225,17 +226,33 @@ fn measure(setup: &Arc<Setup>, measured: &mut Measured) -> Result<(), Error> {
     Ok(())
 }
 
-/// Fills the queues, then receives and deletes in turns until nothing comes.
-fn drain(setup: &Arc<Setup>, measured: &mut Measured) -> Result<(), Error> {
+/// Fills the queues; returns how many messages are in them.
+fn fill(setup: &Arc<Setup>, measured: &mut Measured) -> Result<u64, Error> {
     let backlog = setup.options.messages.unwrap_or(BACKLOG);
     let context = Arc::new(Context::new(setup, Some(backlog), None));
     let filled = fleet::run_section("fill", Job::SendBatch, &context)?;
     measured.add("fill", &filled);
+    Ok(filled.messages)
+}
+
+/// Fills the queues, then receives and deletes batch by batch.
+fn consume(setup: &Arc<Setup>, measured: &mut Measured) -> Result<(), Error> {
+    let filled = fill(setup, measured)?;
+    let context = Arc::new(Context::new(setup, Some(filled), None));
+    let outcome = fleet::run_section("consume", Job::Consume, &context)?;
+    measured.add("consume", &outcome);
+    Ok(())
+}
+
+/// Fills the queues, then receives and deletes in turns until nothing comes.
+fn drain(setup: &Arc<Setup>, measured: &mut Measured) -> Result<(), Error> {
+    let filled = fill(setup, measured)?;
     let mut received: Option<Outcome> = None;
     let mut deleted: Option<Outcome> = None;
     let mut result = Ok(());
     while !setup.interrupted() {
-        let round = drain_round(setup);
+        let left = filled - deleted.as_ref().map_or(0, |deleted| deleted.messages).min(filled);
+        let round = drain_round(setup, left);
         let (receives, deletes) = match round {
             Ok(round) => round,
             Err(error) => {
@@ -247,7 +264,7 @@ fn drain(setup: &Arc<Setup>, measured: &mut Measured) -> Result<(), Error> {
         accumulate(&mut received, receives);
         accumulate(&mut deleted, deletes);
         let so_far = deleted.as_ref().map_or(0, |deleted| deleted.messages);
-        if empty || so_far >= filled.messages {
+        if empty || so_far >= filled {
             break;
         }
     }
@@ -259,8 +276,9 @@ fn drain(setup: &Arc<Setup>, measured: &mut Measured) -> Result<(), Error> {
     result
 }
 
-fn drain_round(setup: &Arc<Setup>) -> Result<(Outcome, Outcome), Error> {
-    let context = Arc::new(Context::new(setup, None, None));
+/// Receives up to `messages`, as many as may be in flight, and deletes them.
+fn drain_round(setup: &Arc<Setup>, messages: u64) -> Result<(Outcome, Outcome), Error> {
+    let context = Arc::new(Context::new(setup, Some(messages), None));
     let receives = fleet::run_section("receive", Job::Receive, &context)?;
     let receipts = std::mem::take(&mut *context.receipts.lock().unwrap_or_else(PoisonError::into_inner));
     let context = Arc::new(Context::new(setup, None, None));

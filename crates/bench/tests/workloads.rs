@@ -75,6 +75,38 @@ async fn a_drain_receives_and_deletes_the_whole_backlog() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_consumed_whole_however_queues_connections_and_groups_are_shared_out() {
+    for arguments in ["", "--protocol query --batch 3", "--queues 2", "--queues 7", "--fifo --groups 5"] {
+        let arguments = format!("consume --messages 1234 --connections 3 {arguments}");
+        let report = report(None, &arguments).await;
+        assert!(report.errors.is_empty(), "{arguments}: {:?}", report.errors);
+        for name in ["fill", "consume"] {
+            assert_eq!(section(&report, name).messages, 1234, "{arguments}: {name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_queue_gets_its_share_also_when_there_are_more_queues_than_connections() {
+    let fake = Fake::start(None).await;
+    for arguments in ["send -n 100", "send-batch -n 100 --batch 2"] {
+        conduct(options(&fake, &format!("{arguments} -c 2 --queues 5 --keep"))).await.expect("a report");
+    }
+    let depths = fake.service.depths();
+    assert_eq!((depths.len(), depths.iter().sum::<usize>()), (10, 200));
+    assert!(depths.iter().all(|depth| *depth > 0), "{depths:?}");
+}
+
+#[test]
+fn an_account_to_sign_for_has_a_key_and_a_secret() {
+    for (text, is_valid) in
+        [("a:b", true), ("a:b:eu-west-1", true), ("a", false), ("a:", false), (":b", false), ("a:b:c:d", false)]
+    {
+        assert_eq!(Command::try_parse_from(["bench", "--sign", text]).is_ok(), is_valid, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn producers_and_consumers_find_nothing_wrong_with_an_honest_server() {
     for arguments in [
         "produce-consume -n 3000 -c 8 --threads 2",
@@ -197,6 +229,7 @@ async fn options_that_cannot_be_used_are_refused_by_name() {
         ("open-loop --rate 0", "--rate"),
         ("open-loop --rate NaN", "--rate"),
         ("receive -d 1s", "--duration"),
+        ("consume -d 1s", "--duration"),
         ("--header nonsense", "--header"),
         ("--endpoint https://x", "--endpoint"),
         ("--server-pid 4294967295 -n 1", "--server-pid"),

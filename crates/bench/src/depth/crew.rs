@@ -18,7 +18,7 @@ impl Crew {
     /// This function opens `connections` to the server at `url`.
     pub(super) fn open(url: &str, connections: usize) -> Result<Self, Error> {
         let endpoint = Endpoint::parse(url)?;
-        let head = Head::new(&endpoint, &[]);
+        let head = Head::new(&endpoint, &[], None);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

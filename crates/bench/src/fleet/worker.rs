@@ -20,6 +20,8 @@ pub(crate) struct Worker {
     pub(crate) began: Instant,
     context: Arc<Context>,
     deadline: Option<Instant>,
+    /// Counts through this connection's queues.
+    turn: usize,
     client: Client,
     tally: Rc<RefCell<Tally>>,
     in_flight: Rc<InFlight>,
@@ -54,7 +56,7 @@ impl Worker {
         began: Instant,
     ) -> Self {
         let deadline = context.time.and_then(|time| began.checked_add(time));
-        Self { index, began, context, deadline, client, tally, in_flight: Rc::default() }
+        Self { index, began, context, deadline, turn: 0, client, tally, in_flight: Rc::default() }
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
@@ -65,9 +67,24 @@ impl Worker {
         self.in_flight.clone()
     }
 
-    /// This function gives the index of the queue this connection works on.
+    /// This function gives the index of the first queue this connection works
+    /// on.
     pub(crate) fn queue_index(&self) -> usize {
         self.index % self.context.setup.queues.len()
+    }
+
+    /// This function gives the index of the queue whose turn it is: always the
+    /// same, unless there are more queues than connections.
+    pub(crate) fn next_queue(&mut self) -> usize {
+        let turn = self.turn % self.queues();
+        self.turn = turn + 1;
+        self.queue_index() + turn * self.context.setup.options.connections
+    }
+
+    /// This function counts the queues that this connection works on.
+    pub(crate) fn queues(&self) -> usize {
+        let (queues, connections) = (self.context.setup.queues.len(), self.context.setup.options.connections);
+        (queues - self.queue_index()).div_ceil(connections)
     }
 
     /// This function claims up to `count` messages to begin; `None` ends the
@@ -210,6 +227,7 @@ impl Worker {
             began: self.began,
             context: self.context.clone(),
             deadline: self.deadline,
+            turn: 0,
             client: Client::open(&setup.endpoint, setup.options.protocol, &setup.head).await?,
             tally: self.tally.clone(),
             in_flight: Rc::default(),

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
-    let body_at = head.begin(buffer, "/", "application/x-amz-json-1.0", Some(call.action()));
+    let begun = head.begin(buffer, "/", "application/x-amz-json-1.0", Some(call.action()));
     match *call {
         Call::CreateQueue { name, fifo } => {
             buffer.extend_from_slice(b"{\"QueueName\":");
@@ -57,7 +57,7 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
         }
     }
     buffer.push(b'}');
-    head.finish(buffer, body_at);
+    head.finish(buffer, begun);
 }
 
 fn queue_url_member(buffer: &mut Vec<u8>, queue: &Queue) {

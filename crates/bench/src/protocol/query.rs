@@ -18,7 +18,7 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
         | Call::Delete { queue, .. }
         | Call::DeleteBatch { queue, .. } => &queue.path,
     };
-    let body_at = head.begin(buffer, path, "application/x-www-form-urlencoded", None);
+    let begun = head.begin(buffer, path, "application/x-www-form-urlencoded", None);
     append(buffer, format_args!("Action={}&Version=2012-11-05", call.action().name()));
     match *call {
         Call::CreateQueue { name, fifo } => {
@@ -61,7 +61,7 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
             }
         }
     }
-    head.finish(buffer, body_at);
+    head.finish(buffer, begun);
 }
 
 fn message_parameters(buffer: &mut Vec<u8>, prefix: std::fmt::Arguments<'_>, message: Outgoing<'_>) {

@@ -5,7 +5,7 @@ use crate::http::Endpoint;
 /// The request's head and body as text, its length checked.
 fn encoded(protocol: Protocol, call: &Call<'_>) -> (String, String) {
     let endpoint = Endpoint::parse("http://127.0.0.1:9324").expect("endpoint");
-    let head = Head::new(&endpoint, &["x-extra: 1".to_owned()]);
+    let head = Head::new(&endpoint, &["x-extra: 1".to_owned()], None);
     let mut buffer = b"left over".to_vec();
     protocol.encode(&head, call, &mut buffer);
     let text = String::from_utf8(buffer).expect("text");

@@ -11,14 +11,19 @@ const IN_FLIGHT_MAX: u64 = 100_000;
 /// this many empty answers in a row.
 const EMPTY_ANSWERS_MAX: usize = 3;
 
+/// At the end, all groups of a FIFO queue may be with other connections. A
+/// connection that has several queues does not share them.
+const CONSUME_WAIT_SECONDS: u64 = 1;
+
 /// This function receives until the queue is empty or enough is in flight.
 pub(super) async fn receive(mut worker: Worker) {
     let setup = worker.context().setup.clone();
-    let at = worker.queue_index();
-    let in_flight_max = IN_FLIGHT_MAX * setup.queues.len() as u64;
+    let enough = worker.context().budget.min(IN_FLIGHT_MAX * setup.queues.len() as u64);
+    let empty_answers_max = EMPTY_ANSWERS_MAX * worker.queues();
     let mut receipts = Vec::new();
     let mut empty_answers = 0;
-    while empty_answers < EMPTY_ANSWERS_MAX && worker.context().done() < in_flight_max && !setup.interrupted() {
+    while empty_answers < empty_answers_max && worker.context().done() < enough && !setup.interrupted() {
+        let at = worker.next_queue();
         let received = worker
             .receive(&setup.queues[at], setup.options.batch, 0, |handle, _| receipts.push((at, handle.to_owned())))
             .await;
@@ -57,11 +62,35 @@ pub(super) async fn delete(mut worker: Worker) {
     }
 }
 
+/// This function receives and deletes until the backlog is gone.
+pub(super) async fn consume(mut worker: Worker) {
+    let setup = worker.context().setup.clone();
+    let backlog = worker.context().budget;
+    let wait_seconds = if worker.queues() == 1 { CONSUME_WAIT_SECONDS } else { 0 };
+    let empty_answers_max = EMPTY_ANSWERS_MAX * worker.queues();
+    let mut handles: Vec<String> = Vec::new();
+    let mut empty_answers = 0;
+    while empty_answers < empty_answers_max && worker.context().done() < backlog && !setup.interrupted() {
+        let queue = &setup.queues[worker.next_queue()];
+        handles.clear();
+        let received =
+            worker.receive(queue, setup.options.batch, wait_seconds, |handle, _| handles.push(handle.to_owned())).await;
+        if received.is_err() || handles.is_empty() {
+            empty_answers += 1;
+            continue;
+        }
+        empty_answers = 0;
+        if let Ok(answer) = worker.delete_batch(queue, &handles).await {
+            worker.context().finish((handles.len() - answer.value.len()) as u64);
+        }
+    }
+}
+
 /// This function makes short polls; finding a message is an error.
 pub(super) async fn poll_empty(mut worker: Worker) {
     let setup = worker.context().setup.clone();
-    let queue = &setup.queues[worker.queue_index()];
     while worker.claim(1).is_some() {
+        let queue = &setup.queues[worker.next_queue()];
         let Ok(answer) = worker.receive(queue, setup.options.batch, 0, |_, _| {}).await else { continue };
         if answer.value > 0 {
             worker.error("ReceiveMessage: the queue is not empty");

@@ -10,9 +10,9 @@ const WAIT_SECONDS: u64 = 5;
 /// This function makes round trips one after the other.
 pub(super) async fn run(mut worker: Worker) {
     let setup = worker.context().setup.clone();
-    let queue = &setup.queues[worker.queue_index()];
     let mut composer = worker.composer();
     while let Some(claimed) = worker.claim(1) {
+        let queue = &setup.queues[worker.next_queue()];
         let started = Instant::now();
         if worker.send(queue, composer.compose(claimed.start), None).await.is_err() {
             continue;

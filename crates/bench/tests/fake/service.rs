@@ -66,6 +66,11 @@ impl Service {
         self.state.lock().expect("state").queues.values().map(Vec::len).sum()
     }
 
+    /// Messages waiting in each queue.
+    pub(crate) fn depths(&self) -> Vec<usize> {
+        self.state.lock().expect("state").queues.values().map(Vec::len).collect()
+    }
+
     /// One call in the shape of the JSON protocol: status and output.
     pub(crate) async fn call(&self, action: &str, input: Value) -> (u16, Value) {
         let queue = match action {

@@ -1,5 +1,5 @@
 //! A server of the benchmark's own: started, stopped, killed, started again on
-//! the same directory.
+//! the same directory. Any program will do that prints its address.
 
 use crate::Error;
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,24 +17,36 @@ const START_MAX: Duration = Duration::from_secs(600);
 /// The same for a clean stop.
 const STOP_MAX: Duration = Duration::from_secs(120);
 
-/// A data directory that goes with this value.
+/// Before the address in a server's output.
+const MARK: &str = "endpoint: ";
+
+/// A directory that goes with this value.
 #[derive(Debug)]
-pub(super) struct Home {
+pub struct Home {
     path: PathBuf,
 }
 
 impl Home {
     /// This function makes an empty directory below `parent`.
-    pub(super) fn make(parent: &Path, name: &str) -> Result<Self, Error> {
-        let path = parent.join(format!("stanchion-depth-{}-{name}", std::process::id()));
+    ///
+    /// # Errors
+    ///
+    /// The system's reason; it names `--dir`.
+    pub fn make(parent: &Path, name: &str) -> Result<Self, Error> {
+        let path = parent.join(format!("stanchion-bench-{}-{name}", std::process::id()));
         let at = |source| Error::Option(format!("--dir: {}: {source}", path.display()));
         fs::create_dir_all(&path).map_err(at)?;
         let path = path.canonicalize().map_err(at)?;
         Ok(Self { path })
     }
 
+    /// This function gives the directory's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// This function counts the bytes that the files below take on the disk.
-    pub(super) fn disk_bytes(&self) -> u64 {
+    pub fn disk_bytes(&self) -> u64 {
         allocated(&self.path)
     }
 }
@@ -59,26 +71,43 @@ fn allocated(path: &Path) -> u64 {
 
 /// A running server; it is killed with this value.
 #[derive(Debug)]
-pub(super) struct Server {
+pub struct Server {
     child: Child,
     /// Such as `http://127.0.0.1:41234`.
-    pub(super) endpoint: String,
+    pub endpoint: String,
     /// When the process was started.
-    pub(super) started: Instant,
+    pub started: Instant,
 }
 
 impl Server {
-    /// This function starts `binary` on the directory and waits until it says
-    /// where it listens.
-    pub(super) fn start(binary: &Path, arguments: &[String], home: &Home) -> Result<Self, Error> {
-        let failed = |what: String| Error::Endpoint(format!("the server {}: {what}", binary.display()));
+    /// This function starts the queue server `binary` on the directory and
+    /// waits until it says where it listens.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::launch`].
+    pub fn start(binary: &Path, arguments: &[String], home: &Home) -> Result<Self, Error> {
         let mut command = Command::new(binary);
         // Neither the settings nor the file of whoever runs this apply.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
             command.env_remove(name);
         }
         command.args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules=off", "--data-dir"]);
-        command.arg(home.path.join("data")).args(arguments).current_dir(&home.path);
+        command.arg(home.path.join("data")).args(arguments);
+        Self::launch(command, home)
+    }
+
+    /// This function starts a program in the directory and waits until it
+    /// prints its address, as `endpoint: http://127.0.0.1:41234`. What it
+    /// says on standard error goes to the file `log` there.
+    ///
+    /// # Errors
+    ///
+    /// It does not start, ends, or takes longer than ten minutes.
+    pub fn launch(mut command: Command, home: &Home) -> Result<Self, Error> {
+        let program = Path::new(command.get_program()).display().to_string();
+        let failed = |what: String| Error::Endpoint(format!("the server {program}: {what}"));
+        command.current_dir(&home.path);
         let log = fs::File::options().create(true).append(true).open(home.path.join("log"));
         let log = log.map_err(|source| failed(source.to_string()))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
@@ -100,19 +129,24 @@ impl Server {
                 let log = fs::read_to_string(home.path.join("log")).unwrap_or_default();
                 return Err(failed(format!("did not start within {START_MAX:?}, or ended:\n{log}")));
             };
-            if let Some(endpoint) = line.trim().strip_prefix("endpoint: ") {
+            if let Some(endpoint) = line.trim().strip_prefix(MARK) {
                 server.endpoint = endpoint.to_owned();
                 return Ok(server);
             }
         }
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    /// This function gives the id of the process.
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// This function asks the server to stop and waits until it has.
-    pub(super) fn stop(mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// It ends with a failure, or takes longer than two minutes.
+    pub fn stop(mut self) -> Result<(), Error> {
         let stuck = |what: &str| Error::Endpoint(format!("the server {what}"));
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).map_err(|source| stuck(&format!("cannot be stopped: {source}")))?;
@@ -129,7 +163,11 @@ impl Server {
     }
 
     /// This function kills the server without a word.
-    pub(super) fn kill(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The system's reason; there should be none.
+    pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
