@@ -170,9 +170,10 @@ mod tests {
         let own = std::process::id();
         let before = ThreadTimes::read(own).expect("own times");
         let spent = thread_cpu();
-        while thread_cpu() - spent < Duration::from_millis(30) {}
+        while thread_cpu() - spent < Duration::from_millis(60) {}
+        // The system may count it as late as its next tick.
         let used = ThreadTimes::read(own).expect("own times").since(&before);
-        assert!(used >= Duration::from_millis(20), "{used:?}");
+        assert!(used >= Duration::from_millis(30), "{used:?}");
         assert!(ThreadTimes::read(u32::MAX).is_err());
     }
 

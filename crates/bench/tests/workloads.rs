@@ -189,9 +189,10 @@ async fn a_run_ends_when_its_time_is_over() {
 async fn an_endpoint_where_nobody_listens_is_an_error_that_names_it() {
     let fake = Fake::start(None).await;
     let mut options = options(&fake, "send -n 100 -c 1");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let nobody = listener.local_addr().expect("address");
-    drop(listener);
+    // Bound, so that nobody else gets the port, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).expect("bind");
+    let nobody = socket.local_addr().expect("address");
     options.endpoint = format!("http://{nobody}");
     let error = conduct(options).await.expect_err("nobody listens there");
     assert!(error.to_string().contains(&nobody.to_string()), "{error}");

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 pub(crate) enum Fault {
     /// Acknowledge the message with this number by arrival, and forget it.
     Lose(u64),
-    /// Put the message with this number in front of all that wait.
+    /// Put the message with this number in front of the one that was sent before it.
     Overtake(u64),
     /// Alter the body of the message with this number.
     Alter(u64),
@@ -36,6 +36,8 @@ pub(crate) struct Service {
 struct State {
     queues: BTreeMap<String, Vec<Message>>,
     in_flight: BTreeMap<String, Message>,
+    /// The message that the next one overtakes.
+    overtaken: Option<Message>,
     sent: u64,
     handles: u64,
     deleted_queues: usize,
@@ -117,6 +119,7 @@ impl Service {
         if let Some(Fault::Stall(millis)) = self.fault
             && number > 1
         {
+            // How long an answer takes is what the generator measures, by the clock of the system.
             tokio::time::sleep(Duration::from_millis(millis)).await;
         }
         if matches!(self.fault, Some(Fault::Refuse(every)) if number % every == 0) {
@@ -128,9 +131,15 @@ impl Service {
         }
         if self.fault != Some(Fault::Lose(number)) {
             let mut state = self.state.lock().expect("state");
-            let waiting = state.queues.get_mut(queue).expect("the queue");
             let group = input["MessageGroupId"].as_str().map(str::to_owned);
-            waiting.push(Message { number, body, group });
+            let message = Message { number, body, group };
+            // The one that is overtaken is kept back until then, so that no consumer is fast enough to get it before.
+            if matches!(self.fault, Some(Fault::Overtake(next)) if next == number + 1) {
+                state.overtaken = Some(message);
+            } else {
+                let overtaken = state.overtaken.take();
+                state.queues.get_mut(queue).expect("the queue").extend(std::iter::once(message).chain(overtaken));
+            }
         }
         self.arrived.notify_waiters();
         if self.fault == Some(Fault::FailLate(number)) {
@@ -174,11 +183,6 @@ impl Service {
         let mut state = self.state.lock().expect("state");
         let state = &mut *state;
         let Some(waiting) = state.queues.get_mut(queue) else { return Vec::new() };
-        if let Some(Fault::Overtake(number)) = self.fault
-            && let Some(at) = waiting.iter().position(|message| message.number == number)
-        {
-            waiting[..=at].rotate_right(1);
-        }
         let locked: BTreeSet<String> = state.in_flight.values().filter_map(|message| message.group.clone()).collect();
         let is_free = |message: &mut Message| !message.group.as_ref().is_some_and(|group| locked.contains(group));
         let taken: Vec<Message> = waiting.extract_if(.., is_free).take(count).collect();

@@ -247,10 +247,11 @@ impl Journal for Flawed {
     }
 }
 
-/// Waits until something is so.
+/// Waits until something is so, and no longer than [`LONG`].
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waiting = async {
         while !is_so() {
+            // Nothing wakes whoever waits for a figure of the journal, so it is looked at again.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

@@ -97,7 +97,7 @@ async fn a_receive_that_waits_when_the_reserve_is_used_up_is_refused_and_gets_no
     let world = World::over(Memory::automatic(), Options::default());
     world.create("q", Vec::new()).await;
     let one = message("one");
-    world.send("q", NewMessage { delay_seconds: Some(1), ..one }).await.unwrap();
+    world.send("q", NewMessage { delay_seconds: Some(2), ..one }).await.unwrap();
     let waits = world.receive("q", 20);
     let fills = async {
         // The receive has been asked before this is polled.
@@ -107,7 +107,7 @@ async fn a_receive_that_waits_when_the_reserve_is_used_up_is_refused_and_gets_no
     assert_eq!(received.map_err(|error| error.code), Err(Code::ServiceUnavailable));
 
     world.journal.memory.set_room(Room::Plenty);
-    let received = world.receive("q", 5).await.unwrap();
+    let received = world.receive("q", 15).await.unwrap();
     let found = received.iter().map(|message| (message.body.as_str(), receive_count(message)));
     assert_eq!(found.collect::<Vec<_>>(), [("one", "1")], "nobody has received it before");
 }

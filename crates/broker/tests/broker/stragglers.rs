@@ -14,7 +14,7 @@ use stanchion_types::request::{
 use stanchion_types::response::{ReceivedMessage, Response};
 use stanchion_types::{AccountId, QueueName, Region};
 
-use crate::harness::{LONG, locator, message, receive};
+use crate::harness::{LONG, locator, message, receive, until};
 
 pub(crate) const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -136,13 +136,8 @@ impl Disk {
     /// Waits until the disk holds no more than it may for so many bytes that are alive.
     pub(crate) async fn shrinks(&self, alive: u64) {
         let bound = 2 * alive + CONSTANT;
-        let shrinking = async {
-            while self.bytes() > bound {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let in_time = tokio::time::timeout(LONG, shrinking).await;
-        assert!(in_time.is_ok(), "{} bytes on disk for {alive} that are alive", self.bytes());
+        until(&format!("no more than {bound} bytes on disk for {alive} that are alive"), || self.bytes() <= bound)
+            .await;
     }
 }
 

@@ -108,13 +108,16 @@ fn a_hold_ends_with_its_connection() {
             server.ok("DeleteMessage", json!({ "QueueUrl": "q", "ReceiptHandle": handle }));
         }
     };
-    churn(60);
+    for _ in 0..12 {
+        churn(5);
+        // Who says nothing for too long loses its hold, and on a slow disk this takes long.
+        assert_eq!(ask(&mut socket, b"{\"version\":1,\"do\":\"ping\"}\n"), json!({ "ok": {} }));
+    }
     assert!(segments() > 10, "nothing goes while the files are held: {}", segments());
-    assert_eq!(ask(&mut socket, b"{\"version\":1,\"do\":\"ping\"}\n"), json!({ "ok": {} }));
     drop(socket);
     let started = std::time::Instant::now();
     while segments() > 10 {
-        assert!(started.elapsed() < LONG, "{} segments are left", segments());
+        assert!(started.elapsed() < 3 * LONG, "{} segments are left", segments());
         churn(5);
     }
     let vault = directory.path().join("vault");

@@ -1,10 +1,10 @@
 //! Backups while everything moves.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -20,8 +20,16 @@ struct Ledger {
     deleted: BTreeSet<String>,
 }
 
+/// What all clients know, and who waits for more.
+#[derive(Default)]
+struct Book {
+    ledger: Mutex<Ledger>,
+    changed: Condvar,
+}
+
 /// Sends, receives and deletes until told to stop.
-fn work(server: &Server, worker: usize, ledger: &Mutex<Ledger>, stop: &AtomicBool) {
+fn work(server: &Server, worker: usize, book: &Book, stop: &AtomicBool) {
+    let ledger = &book.ledger;
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let bodies: Vec<String> = (0..10).map(|index| format!("{worker}-{}-{:0>20000}", number + index, 0)).collect();
@@ -37,6 +45,7 @@ fn work(server: &Server, worker: usize, ledger: &Mutex<Ledger>, stop: &AtomicBoo
             ledger.lock().unwrap().deleting.insert(body.clone());
             server.ok("DeleteMessage", json!({ "QueueUrl": "q", "ReceiptHandle": message["ReceiptHandle"] }));
             ledger.lock().unwrap().deleted.insert(body);
+            book.changed.notify_all();
         }
     }
 }
@@ -47,22 +56,21 @@ fn a_backup_under_load_has_everything_acknowledged_before_it_and_nothing_deleted
     let (data, vault) = (directory.path().join("data"), directory.path().join("vault"));
     let server = Server::start(directory.path(), &["--segment-size", "4MiB", "--snapshot-interval", "2MiB"]);
     server.ok("CreateQueue", json!({ "QueueName": "q" }));
-    let (ledger, stop) = (Mutex::new(Ledger::default()), AtomicBool::new(false));
+    let (book, stop) = (Book::default(), AtomicBool::new(false));
+    let ledger = &book.ledger;
     thread::scope(|scope| {
         for worker in 0..3 {
-            let (server, ledger, stop) = (&server, &ledger, &stop);
-            scope.spawn(move || work(server, worker, ledger, stop));
+            let (server, book, stop) = (&server, &book, &stop);
+            scope.spawn(move || work(server, worker, book, stop));
         }
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for round in 0..3 {
-                let started = Instant::now();
                 let goal = 300 * (round + 1);
-                while ledger.lock().unwrap().deleted.len() < goal {
-                    assert!(started.elapsed() < LONG, "the load does not get on");
-                    thread::sleep(Duration::from_millis(2));
-                }
+                let too_few = |ledger: &mut Ledger| ledger.deleted.len() < goal;
                 let (sent, deleted) = {
                     let ledger = ledger.lock().unwrap();
+                    let (ledger, waited) = book.changed.wait_timeout_while(ledger, LONG, too_few).unwrap();
+                    assert!(!waited.timed_out(), "the load does not get on");
                     (ledger.sent.clone(), ledger.deleted.clone())
                 };
                 ok(&["backup", "--data-dir", text(&data), "--to", text(&vault)]);
@@ -98,6 +106,7 @@ fn a_backup_that_is_killed_is_none_and_holds_nothing_back() {
     }
     for millis in [1, 5, 10, 20, 30, 40] {
         let mut backup = stanchion(&["backup", "--data-dir", text(&data), "--to", text(&vault)]).spawn().unwrap();
+        // The time is what differs: how far the backup gets before it is killed.
         thread::sleep(Duration::from_millis(millis));
         backup.kill().unwrap();
         backup.wait().unwrap();
@@ -127,6 +136,7 @@ fn a_server_that_is_killed_takes_its_unfinished_backup_with_it_and_can_be_backed
     }
     for millis in [1, 10, 20, 30] {
         let backup = stanchion(&["backup", "--data-dir", text(&data), "--to", text(&vault)]).spawn().unwrap();
+        // The time is what differs: how far the backup gets before its server is killed.
         thread::sleep(Duration::from_millis(millis));
         server.kill();
         let output = backup.wait_with_output().unwrap();

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, directory};
+use crate::harness::{LONG, Server, directory};
 
 const LIBRARIES: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -78,11 +78,11 @@ impl Clocked {
         answer["MessageId"].as_str().expect("a message id").to_owned()
     }
 
-    /// Receives one message, waiting for it for up to 20 seconds; its body, and how long it took.
-    fn wait_for(&self, queue: &str) -> (Option<String>, Duration) {
-        let began = Instant::now();
+    /// Receives one message, waiting for it for up to 20 seconds. That is far longer than anything hides it here, and
+    /// far shorter than the time by which the clock is set.
+    fn wait_for(&self, queue: &str) -> Option<String> {
         let answer = self.server.ok("ReceiveMessage", json!({ "QueueUrl": queue, "WaitTimeSeconds": 20 }));
-        (answer["Messages"][0]["Body"].as_str().map(str::to_owned), began.elapsed())
+        answer["Messages"][0]["Body"].as_str().map(str::to_owned)
     }
 }
 
@@ -98,17 +98,13 @@ fn a_clock_set_back_an_hour_prolongs_nothing() {
     let unique = json!({ "MessageGroupId": "g", "MessageDeduplicationId": "d" });
     let first = clocked.send("q.fifo", "once", unique.clone());
     clocked.set("-1h");
-    let (body, took) = clocked.wait_for("q");
-    assert_eq!(body.as_deref(), Some("in flight"));
-    assert!(took < Duration::from_secs(4), "the timeout of two seconds took {took:?} after the clock was set back");
-    let (body, took) = clocked.wait_for("late");
-    assert_eq!(body.as_deref(), Some("delayed"));
-    assert!(took < Duration::from_secs(5), "the delay of three seconds took {took:?} after the clock was set back");
+    assert_eq!(clocked.wait_for("q").as_deref(), Some("in flight"));
+    assert_eq!(clocked.wait_for("late").as_deref(), Some("delayed"));
     assert_eq!(clocked.send("q.fifo", "twice", unique), first, "the deduplication id was forgotten early");
     let began = Instant::now();
     let answer = clocked.server.ok("ReceiveMessage", json!({ "QueueUrl": "late", "WaitTimeSeconds": 1 }));
     assert_eq!(answer, json!({}));
-    assert!(began.elapsed() < Duration::from_secs(3), "a long poll did not end in time");
+    assert!(began.elapsed() < LONG / 2, "a long poll did not end in time");
 }
 
 #[test]
@@ -119,9 +115,7 @@ fn a_clock_set_back_holds_over_a_restart() {
     assert_eq!(clocked.server.receive("q"), ["in flight"]);
     clocked.set("-1h");
     clocked.restart();
-    let (body, took) = clocked.wait_for("q");
-    assert_eq!(body.as_deref(), Some("in flight"));
-    assert!(took < Duration::from_secs(4), "the timeout of two seconds took {took:?} after the restart");
+    assert_eq!(clocked.wait_for("q").as_deref(), Some("in flight"));
 }
 
 #[test]
@@ -148,9 +142,7 @@ fn a_clock_set_forward_a_day_ends_what_ends_within_a_day() {
     clocked.create("new", json!({ "VisibilityTimeout": "1" }));
     clocked.send("new", "after all that", json!({}));
     assert_eq!(clocked.server.receive("new"), ["after all that"]);
-    let (body, took) = clocked.wait_for("new");
-    assert_eq!(body.as_deref(), Some("after all that"));
-    assert!(took < Duration::from_secs(3), "a timeout of one second took {took:?}");
+    assert_eq!(clocked.wait_for("new").as_deref(), Some("after all that"));
 }
 
 #[test]

@@ -162,6 +162,16 @@ impl Server {
         stream
     }
 
+    /// Sends bytes on a new connection, and returns the answers to them when the server has read the bytes.
+    pub(crate) fn has_read(&self, bytes: &[u8]) -> Answers {
+        let mut stream = self.connect();
+        // They come in one piece with a request before them, and whoever answers that one has them.
+        stream.write_all(&[&request("ListQueues", "{}"), bytes].concat()).expect("the requests are sent");
+        let mut answers = Answers::new(stream);
+        assert_eq!(answers.next().map(|(status, _)| status), Some(200));
+        answers
+    }
+
     /// Calls an action in JSON: status and body.
     pub(crate) fn call(&self, action: &str, body: Value) -> (u16, Value) {
         let mut stream = self.connect();
@@ -241,6 +251,13 @@ pub(crate) struct Answers {
 impl Answers {
     pub(crate) fn new(stream: TcpStream) -> Self {
         Answers { stream: BufReader::new(stream) }
+    }
+
+    /// Says that the client sends no more, and waits until the server has closed the connection.
+    pub(crate) fn leave(self) {
+        let stream = self.stream.into_inner();
+        stream.shutdown(Shutdown::Write).expect("the connection is open");
+        assert_eq!(read_rest(stream), "");
     }
 }
 
