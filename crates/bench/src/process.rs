@@ -97,6 +97,15 @@ pub(crate) fn resident_peak(pid: u32) -> Result<u64, Error> {
     Ok(kib(&status, "VmHWM:").unwrap_or(0) * 1024)
 }
 
+/// This function reads how many bytes process `pid` has written to files so
+/// far, whether or not they are on a disk yet.
+pub(crate) fn written(pid: u32) -> Result<u64, Error> {
+    let path = format!("/proc/{pid}/io");
+    let text = fs::read_to_string(&path).map_err(|source| Error::Process(format!("{path}: {source}")))?;
+    let bytes = text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok());
+    bytes.ok_or_else(|| Error::Process(format!("{path} has an unknown form")))
+}
+
 /// This function reads the CPU time that the calling thread has used.
 pub(crate) fn thread_cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -124,7 +133,7 @@ fn kib(status: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sample, ThreadTimes, cpu_ticks, resident_kib, resident_peak, sample, thread_cpu};
+    use super::{Sample, ThreadTimes, cpu_ticks, resident_kib, resident_peak, sample, thread_cpu, written};
     use std::time::Duration;
 
     #[test]
@@ -184,6 +193,15 @@ mod tests {
         drop(std::hint::black_box(vec![1_u8; TAKEN]));
         let peak = resident_peak(std::process::id()).expect("own figures");
         assert!(peak >= TAKEN as u64, "{peak}");
+    }
+
+    #[test]
+    fn what_is_written_to_a_file_is_counted() {
+        let own = std::process::id();
+        let before = written(own).expect("own figures");
+        std::fs::write("/dev/null", vec![0; 100_000]).expect("it takes everything");
+        assert!(written(own).expect("own figures") - before >= 100_000);
+        assert!(written(u32::MAX).is_err());
     }
 
     #[test]

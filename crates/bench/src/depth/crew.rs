@@ -35,6 +35,11 @@ impl Crew {
         Ok(Self { runtime, clients })
     }
 
+    /// This function gives the number of connections.
+    pub(super) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
     /// This function lets every connection do `work`, which is given the
     /// connection's number, at the same time, and waits for all of them.
     pub(super) fn each<T, W>(&mut self, work: W) -> Result<Vec<T>, Error>

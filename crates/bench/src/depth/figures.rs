@@ -35,6 +35,8 @@ pub struct Figures {
     pub reopen_seconds: Option<[f64; 2]>,
     /// What a purge or the deletion of the queue brought back.
     pub reclaimed: Option<Reclaimed>,
+    /// What clients noticed while survivors were moved.
+    pub moving: Option<Moving>,
 }
 
 /// The same work on the empty queue and on the deep one. CPU is of the server,
@@ -69,6 +71,35 @@ pub struct Reclaimed {
     pub disk_after: u64,
 }
 
+/// What clients noticed while the server moved survivors, and in the same
+/// minutes while it did not.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Moving {
+    /// While nothing was moved.
+    pub quiet: Latencies,
+    /// While survivors were moved.
+    pub moving: Latencies,
+    /// Bytes that the server wrote meanwhile beside its clients' work: the
+    /// survivors, and what goes with them, as segments made in advance.
+    pub bytes_written: u64,
+    /// Bytes that came back to the disk.
+    pub bytes_freed: u64,
+}
+
+/// Latencies of sends, receives and deletes of ten messages each, in
+/// milliseconds, at a fixed rate of requests.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Latencies {
+    /// How long was measured.
+    pub seconds: f64,
+    /// How many requests of each kind.
+    pub requests: [u64; 3],
+    /// The median.
+    pub p50_ms: [f64; 3],
+    /// The 99th percentile.
+    pub p99_ms: [f64; 3],
+}
+
 const MILLION: f64 = 1e6;
 const EXTRAPOLATED_TO: f64 = 100.0 * MILLION;
 
@@ -88,6 +119,7 @@ impl Figures {
             disk: None,
             reopen_seconds: None,
             reclaimed: None,
+            moving: None,
         }
     }
 
@@ -137,7 +169,38 @@ pub(super) fn table(all: &[Figures]) -> String {
     for figures in all {
         row(&mut out, figures).expect("writing to memory does not fail");
     }
+    for moving in all.iter().filter_map(|figures| figures.moving.as_ref()) {
+        out.push_str(MOVING_HEAD);
+        moving_rows(&mut out, moving).expect("writing to memory does not fail");
+    }
     out
+}
+
+const MOVING_HEAD: &str = "
+| latency in ms | nothing to move: p50, p99 | while survivors are moved: p50, p99 | p50 x, p99 x |
+| --- | ---: | ---: | ---: |
+";
+
+fn moving_rows(out: &mut String, moving: &Moving) -> std::fmt::Result {
+    let Moving { quiet, moving: busy, .. } = moving;
+    for (at, name) in ["send", "receive", "delete"].into_iter().enumerate() {
+        let [before, after] = [quiet, busy].map(|latencies| [latencies.p50_ms[at], latencies.p99_ms[at]]);
+        let times = |at: usize| after[at] / before[at].max(f64::MIN_POSITIVE);
+        let [p50, p99] = before;
+        write!(out, "| {name} | {p50:.2}, {p99:.2} | {:.2}, {:.2} |", after[0], after[1])?;
+        writeln!(out, " {:.2}, {:.2} |", times(0), times(1))?;
+    }
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    writeln!(
+        out,
+        "| measured | {} requests in {:.0} s | {} requests in {:.0} s | {:.0} MiB written to move, {:.0} MiB came back |",
+        quiet.requests.iter().sum::<u64>(),
+        quiet.seconds,
+        busy.requests.iter().sum::<u64>(),
+        busy.seconds,
+        mib(moving.bytes_written),
+        mib(moving.bytes_freed)
+    )
 }
 
 fn row(out: &mut String, figures: &Figures) -> std::fmt::Result {
@@ -198,7 +261,7 @@ fn row(out: &mut String, figures: &Figures) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{Comparison, Figures, slope, table};
+    use super::{Comparison, Figures, Latencies, Moving, slope, table};
 
     const MIB: u64 = 1 << 20;
 
@@ -227,6 +290,24 @@ mod tests {
         let mut figures = Figures::new("standard".into(), 999_999, 1024);
         figures.resident(0, 50 * MIB, &[(500_000, 40 * MIB), (999_999, 50 * MIB)]);
         assert_eq!((figures.resident_slope, figures.resident_extrapolated), (None, None));
+    }
+
+    #[test]
+    fn latencies_while_survivors_are_moved_have_a_table_of_their_own() {
+        let mut figures = Figures::new("moving".into(), 1, 1);
+        let latencies = |p50: f64, p99: f64| Latencies {
+            seconds: 90.0,
+            requests: [9000; 3],
+            p50_ms: [p50; 3],
+            p99_ms: [p99, 2.0 * p99, 3.0 * p99],
+        };
+        let (quiet, moving) = (latencies(1.0, 4.0), latencies(1.5, 6.0));
+        figures.moving = Some(Moving { quiet, moving, bytes_written: 300 * MIB, bytes_freed: 700 * MIB });
+        let table = table(&[figures]);
+        assert!(table.contains("| send | 1.00, 4.00 | 1.50, 6.00 | 1.50, 1.50 |"), "{table}");
+        assert!(table.contains("| delete | 1.00, 12.00 | 1.50, 18.00 | 1.50, 1.50 |"), "{table}");
+        let last = "| measured | 27000 requests in 90 s | 27000 requests in 90 s | 300 MiB written to move, 700 MiB came back |";
+        assert!(table.contains(last), "{table}");
     }
 
     #[test]

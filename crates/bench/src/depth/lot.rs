@@ -17,8 +17,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Lot {
     /// Batch after batch goes to queue after queue.
     pub(super) queues: Vec<Queue>,
-    /// Every hundredth batch goes here instead, where nobody reads.
-    pub(super) shelf: Option<Queue>,
+    /// So many of a hundred batches, spread evenly, go to this queue instead.
+    pub(super) shelf: Option<(Queue, u64)>,
     pub(super) size: usize,
     /// Messages of a FIFO queue walk through so many groups.
     pub(super) groups: Option<u64>,
@@ -58,10 +58,12 @@ impl Lot {
         (turn % self.queues.len() as u64) as usize
     }
 
+    /// The queue of the batch that begins with this message.
     fn queue_of(&self, first: u64) -> &Queue {
         let batch = first / BATCH;
         match &self.shelf {
-            Some(shelf) if batch.is_multiple_of(100) => shelf,
+            // 37 and 100 have no common factor: every residue comes once in a hundred batches.
+            Some((shelf, share)) if batch * 37 % 100 < *share => shelf,
             _ => &self.queues[(batch % self.queues.len() as u64) as usize],
         }
     }
@@ -135,6 +137,25 @@ impl Message {
             body: &self.body,
             fifo: lot.groups.is_some().then_some(ids),
             delay_seconds: lot.delay_seconds_max.is_some().then_some(self.delay),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH, Lot, Queue};
+
+    #[test]
+    fn the_shelf_gets_its_share_of_every_hundred_batches_spread_evenly() {
+        let queue = |name: &str| Queue::new(format!("http://127.0.0.1:1/000000000000/{name}"));
+        for share in [1, 10, 30, 50] {
+            let mut lot = Lot::new(vec![queue("goes")], 1024, None);
+            lot.shelf = Some((queue("stays"), share));
+            let stays = |batch: &u64| lot.queue_of(batch * BATCH).url.ends_with("stays");
+            let chosen: Vec<u64> = (0..300).filter(stays).collect();
+            assert_eq!(chosen.len() as u64, 3 * share);
+            let widest = chosen.windows(2).map(|pair| pair[1] - pair[0]).max().expect("more than one");
+            assert!(widest <= 3 * 100 / share, "{share} of a hundred, and a gap of {widest}");
         }
     }
 }

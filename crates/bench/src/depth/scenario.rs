@@ -1,6 +1,8 @@
 //! The scenarios: how each makes its backlog, and the order in which it is
 //! measured.
 
+mod moving;
+
 use super::crew::Crew;
 use super::figures::{Comparison, Figures, Reclaimed};
 use super::lot::{BATCH, Lot};
@@ -39,6 +41,8 @@ pub enum Scenario {
     Purge,
     /// A deep queue behind a straggler is deleted.
     DeleteQueue,
+    /// A queue that shared the disk with others is purged: what clients notice while the others' messages are moved.
+    Moving,
 }
 
 impl Scenario {
@@ -65,6 +69,7 @@ impl Scenario {
             Self::Scattered => depth / 4,
             Self::LockedGroup => locked(depth) + depth / 20 + ROOM,
             Self::Purge | Self::DeleteQueue => depth / 2,
+            Self::Moving => moving::messages(depth),
             _ => depth,
         }
     }
@@ -120,6 +125,12 @@ pub(super) fn run(scenario: Scenario, options: &Options) -> Result<Figures, Erro
     let began = Instant::now();
     let mut site = Site::open(scenario, options)?;
     let resident_before = site.resident()?;
+    if scenario == Scenario::Moving {
+        let mut figures = Figures::new(scenario.name(), 0, options.size);
+        figures.resident_before = resident_before;
+        moving::run(site, &mut figures)?;
+        return Ok(figures);
+    }
     let fifo = scenario.is_fifo();
     let suffix = if fifo { ".fifo" } else { "" };
     let idle = site.crew.create(&format!("empty{suffix}"), fifo)?;
@@ -201,7 +212,7 @@ impl<'a> Site<'a> {
         }
         let mut lot = Lot::new(deep, size, groups(scenario, depth));
         match scenario {
-            Scenario::Stragglers => lot.shelf = Some(self.crew.create("shelf", false)?),
+            Scenario::Stragglers => lot.shelf = Some((self.crew.create("shelf", false)?, 1)),
             Scenario::RandomDelays => lot.delay_seconds_max = Some(900),
             Scenario::LockedGroup => return self.lock_a_group(lot, depth, messages),
             Scenario::Purge | Scenario::DeleteQueue => {

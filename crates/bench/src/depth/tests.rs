@@ -20,6 +20,9 @@ fn the_other_scenarios_are_scaled_with_the_deepest() {
     assert_eq!(Scenario::Purge.messages(depth), 10_000_000);
     assert!(Scenario::LockedGroup.messages(depth) > 1_200_000);
     assert_eq!(Scenario::Standard.messages(options("-n 20000").depth()), 20_000);
+    // Half as many a cycle, of which all are there before a purge, and a part stays after each.
+    assert_eq!(Scenario::Moving.messages(100_000), 50_000 + 90_000);
+    assert_eq!(Scenario::Moving.messages(depth), 1_000_000 + 1_800_000);
 }
 
 #[test]

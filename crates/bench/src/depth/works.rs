@@ -120,6 +120,11 @@ impl Stretch {
     }
 }
 
+/// This function waits until a server does nothing more by itself, or for half a minute.
+pub(super) fn rest(pid: u32) -> Result<(), Error> {
+    Meter::new(pid).map(drop)
+}
+
 /// Receipts of one answer, with the number of their queue.
 type Handles = Vec<(usize, Vec<String>)>;
 
