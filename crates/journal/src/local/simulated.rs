@@ -4,7 +4,7 @@
 //! A [power cut](Simulated::power_cut) drops, keeps or tears whatever was not, sector by sector, as chance has it. So
 //! tests can show that nothing depends on a write that was never synced.
 //!
-//! It can be [full](Simulated::set_space), [refuse](Simulated::refuse) whatever a test wants it to, and be so slow that an
+//! It can be [full](Simulated::set_space) or keep to a [quota](Simulated::set_quota), [refuse](Simulated::refuse) whatever a test wants it to, and be so slow that an
 //! operation [does not end](Simulated::stall) before the test says so.
 
 use std::any::Any;
@@ -94,6 +94,8 @@ struct State {
     asked: BTreeMap<Operation, u64>,
     /// How much all files may have, in bytes.
     space: Option<u64>,
+    /// The space is a quota.
+    has_quota: bool,
     locked: Arc<AtomicBool>,
 }
 
@@ -223,6 +225,14 @@ impl Simulated {
         self.lock().space = Some(bytes);
     }
 
+    /// As [`set_space`](Simulated::set_space), but from now on what is too much is refused as a quota refuses it: with
+    /// [`io::ErrorKind::QuotaExceeded`], and not with [`io::ErrorKind::StorageFull`].
+    pub fn set_quota(&self, bytes: u64) {
+        let mut state = self.lock();
+        state.space = Some(bytes);
+        state.has_quota = true;
+    }
+
     /// Returns how much of the disk is in use, in bytes.
     pub fn used(&self) -> u64 {
         self.lock().used()
@@ -260,8 +270,8 @@ impl Simulated {
             files.insert(id, Content { now: left.clone(), synced: left, writes: Vec::new() });
         }
         let next = state.next;
-        let space = state.space;
-        let state = State { files, next, synced_names: names.clone(), names, space, ..State::default() };
+        let (space, has_quota) = (state.space, state.has_quota);
+        let state = State { files, next, synced_names: names.clone(), names, space, has_quota, ..State::default() };
         Simulated { state: Arc::new(Mutex::new(state)), resumed: Arc::default() }
     }
 
@@ -322,6 +332,12 @@ impl State {
         let Some(space) = self.space else { return u64::MAX };
         let length = self.files.get(&id).map_or(0, |content| content.now.len() as u64);
         length.next_multiple_of(BLOCK) + space.saturating_sub(self.used()) / BLOCK * BLOCK
+    }
+
+    /// Returns the answer to what does not fit.
+    fn too_much(&self) -> io::Error {
+        let kind = if self.has_quota { io::ErrorKind::QuotaExceeded } else { io::ErrorKind::StorageFull };
+        kind.into()
     }
 
     fn change(&mut self, change: Change) {
@@ -471,7 +487,7 @@ impl DiskFile for SimulatedFile {
         if bytes.len() as u64 > most {
             // What still fits is written.
             bytes.truncate(most as usize);
-            answer = Err(io::ErrorKind::StorageFull.into());
+            answer = Err(state.too_much());
         }
         let content = state.content(self.id)?;
         if !bytes.is_empty() {
@@ -516,7 +532,7 @@ impl DiskFile for SimulatedFile {
         state.ask_for(Operation::Reserve, &name)?;
         let most = state.length_max(self.id);
         if length > most {
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err(state.too_much());
         }
         let content = state.content(self.id)?;
         if (content.now.len() as u64) < length {

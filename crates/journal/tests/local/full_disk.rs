@@ -35,14 +35,22 @@ fn append_until(journal: &Arc<Local>, done: impl Fn() -> bool) -> Position {
     panic!("a thousand records have changed nothing");
 }
 
+/// What a disk has no more space for than some bytes: those that are there, or those of this user.
+const LIMITS: [fn(&Simulated, u64); 2] = [Simulated::set_space, Simulated::set_quota];
+
 /// A journal on a disk that has just become full, and its last position.
 fn full() -> (Simulated, Arc<Local>, Position) {
+    limited(Simulated::set_space)
+}
+
+/// As [`full`], by a limit.
+fn limited(limit: fn(&Simulated, u64)) -> (Simulated, Arc<Local>, Position) {
     let disk = Simulated::new();
     let journal = open(&disk, OPTIONS).expect("opens");
     append(&journal, 20, LENGTH);
     journal.settle();
     assert_eq!(journal.room(), Room::Plenty);
-    disk.set_space(disk.used() + SEGMENT);
+    limit(&disk, disk.used() + SEGMENT);
     let last = append_until(&journal, || journal.room() != Room::Plenty);
     assert_eq!(journal.room(), Room::Low, "the reserve begins to be used, and is not used up");
     (disk, journal, last)
@@ -50,28 +58,33 @@ fn full() -> (Simulated, Arc<Local>, Position) {
 
 #[test]
 fn a_full_disk_is_seen_while_there_is_still_the_reserve_to_write_to() {
-    let (disk, journal, low) = full();
-    let exhausted = append_until(&journal, || journal.room() == Room::Full);
-    let written = (exhausted.0 - low.0) * LENGTH as u64;
-    assert!(written >= 2 * (SEGMENT - 4096), "only {written} bytes could be written to the reserve");
-    let (ears, epoch, mut last) = acquire(&journal, SHARD);
-    let fault = loop {
-        last = last.next();
-        assert!(last.0 < exhausted.0 + 100, "nobody stops it");
-        if let Err(fault) = journal.append(epoch, record(last.0, LENGTH)).and_then(|()| ears.wait(last)) {
-            break fault;
+    for limit in LIMITS {
+        let (disk, journal, low) = limited(limit);
+        let exhausted = append_until(&journal, || journal.room() == Room::Full);
+        let written = (exhausted.0 - low.0) * LENGTH as u64;
+        assert!(written >= 2 * (SEGMENT - 4096), "only {written} bytes could be written to the reserve");
+        let (ears, epoch, mut last) = acquire(&journal, SHARD);
+        let fault = loop {
+            last = last.next();
+            assert!(last.0 < exhausted.0 + 100, "nobody stops it");
+            if let Err(fault) = journal.append(epoch, record(last.0, LENGTH)).and_then(|()| ears.wait(last)) {
+                break fault;
+            }
+        };
+        assert!(fault.is_full_disk(), "{fault}");
+        assert!(matches!(fault, Fault::Io { operation: "prepare" | "create", .. }), "no write was tried: {fault}");
+        assert_eq!(journal.stats().room, Room::Full);
+        let announced = ears.durable();
+        assert!(announced > exhausted, "{announced}: the last segment was written to as well");
+        drop(journal);
+        for seed in 0..4 {
+            let disk = disk.power_cut(seed);
+            disk.set_space(u64::MAX);
+            assert!(
+                open(&disk, OPTIONS).is_ok_and(|journal| replayed(&journal, 1, LENGTH) >= announced),
+                "seed {seed}"
+            );
         }
-    };
-    assert!(fault.is_full_disk(), "{fault}");
-    assert!(matches!(fault, Fault::Io { operation: "prepare" | "create", .. }), "no write was tried: {fault}");
-    assert_eq!(journal.stats().room, Room::Full);
-    let announced = ears.durable();
-    assert!(announced > exhausted, "{announced}: the last segment was written to as well");
-    drop(journal);
-    for seed in 0..4 {
-        let disk = disk.power_cut(seed);
-        disk.set_space(u64::MAX);
-        assert!(open(&disk, OPTIONS).is_ok_and(|journal| replayed(&journal, 1, LENGTH) >= announced), "seed {seed}");
     }
 }
 
@@ -94,11 +107,13 @@ fn a_full_disk_can_be_opened_and_written_to() {
 
 #[test]
 fn space_that_others_give_back_ends_the_shortage_without_a_restart() {
-    let (disk, journal, last) = full();
-    disk.set_space(1 << 30);
-    wait_for(&journal, Room::Plenty);
-    assert_eq!(append(&journal, 40, LENGTH).0, last.0 + 40);
-    assert_eq!(replayed(&journal, 1, LENGTH).0, last.0 + 40);
+    for limit in LIMITS {
+        let (disk, journal, last) = limited(limit);
+        limit(&disk, 1 << 30);
+        wait_for(&journal, Room::Plenty);
+        assert_eq!(append(&journal, 40, LENGTH).0, last.0 + 40);
+        assert_eq!(replayed(&journal, 1, LENGTH).0, last.0 + 40);
+    }
 }
 
 #[test]
