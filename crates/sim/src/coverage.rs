@@ -41,6 +41,7 @@ marks! {
     CrashLostSuffix, CrashLostNothing, RestoredFromSnapshot, RestoredFromNothing, Trimmed, Drained,
     ClockSetBack, ClockJumped,
     Moved, MovedOnPage, MoveFailed, Released,
+    NoisyServed, NoisyPassedOver,
 }
 
 /// How often each situation was met.
@@ -213,6 +214,12 @@ impl Coverage {
         }
         if handout.until <= now {
             self.hit(Mark::HandedOutWithoutHiding);
+        }
+        if handout.fairness.noisy {
+            self.hit(Mark::NoisyServed);
+        }
+        if handout.fairness.passed_over {
+            self.hit(Mark::NoisyPassedOver);
         }
         for delivery in &handout.deliveries {
             let fifo = delivery.sequence_number.is_some();

@@ -181,7 +181,7 @@ impl Oracle {
         let defaults: Vec<Vec<u32>> =
             decided.iter().map(|(_, pending)| queue_of(pending).map(defaults).unwrap_or_default()).collect();
         let answers = self.walk(&decided, &receivers, events, turn, position)?;
-        self.truth.shadow.settle(&self.truth.layout);
+        self.truth.shadow.settle(&self.truth.layout, now);
         if turn.record.is_some() {
             self.tail = position;
             self.history.push_back((position, self.truth.clone()));
@@ -366,7 +366,7 @@ impl Oracle {
         let Truth { shadow, layout } = &mut self.truth;
         match event {
             Event::Received { queue, keys, until, attempt } => {
-                let handout = shadow.hand_out(*queue, keys, *until, *attempt, now)?;
+                let handout = shadow.hand_out(*queue, keys, *until, *attempt, layout.pages(*queue) > 0, now)?;
                 self.handouts.entry(position).or_default().push(handout);
             }
             Event::Repeated { queue, attempt, until } => {

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod explain;
+mod fairness;
 mod handout;
 mod import;
 mod moves;
@@ -23,6 +24,8 @@ use crate::layout::Layout;
 use stanchion_engine::event::ColdMessage;
 
 pub use explain::Explanation;
+use fairness::Conduct;
+pub use fairness::Fairness;
 pub use handout::Handout;
 
 /// Why something must not be.
@@ -35,6 +38,8 @@ pub struct Bounds {
     pub in_flight_max: usize,
     /// Messages in memory beyond which queues give some up.
     pub warm_max: usize,
+    /// Visible messages of a standard queue that are all in memory unless some are on pages.
+    pub window_standard: usize,
     /// Rest after deleting or purging a queue.
     pub rest_seconds: u32,
 }
@@ -66,6 +71,8 @@ pub(crate) struct Queue {
     pub(crate) leftovers: Vec<Message>,
     pub(crate) originals: Vec<Original>,
     pub(crate) attempts: Vec<Attempt>,
+    /// What fairness remembers; nothing on a FIFO queue.
+    pub(crate) conduct: Conduct,
 }
 
 #[derive(Clone, Debug)]
@@ -211,10 +218,13 @@ impl Shadow {
         }
     }
 
-    /// Forgets messages that grew too old and are on no page either.
-    pub fn settle(&mut self, layout: &Layout) {
+    /// Forgets messages that grew too old and are on no page either, and notes what is not processed any more.
+    pub fn settle(&mut self, layout: &Layout, now: Timestamp) {
         for (id, queue) in self.queues.iter_mut().filter(|(_, queue)| !queue.leftovers.is_empty()) {
             Arc::make_mut(queue).leftovers.retain(|message| layout.is_cold(*id, message.key));
+        }
+        for queue in self.queues.values_mut().filter(|queue| queue.has_ended()) {
+            Arc::make_mut(queue).note_ends(now);
         }
     }
 

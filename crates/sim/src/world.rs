@@ -480,6 +480,7 @@ fn bounds(options: &Options) -> Bounds {
     Bounds {
         in_flight_max: options.engine.in_flight_max,
         warm_max: options.engine.warm_max,
+        window_standard: options.engine.window_standard,
         rest_seconds: options.engine.rest_seconds,
     }
 }

@@ -10,7 +10,7 @@ use stanchion_types::attributes::{AttributeChange, DeduplicationScope, QueueAttr
 use stanchion_types::response::{MoveStatus, MoveTask, SequenceNumber};
 use stanchion_types::{Code, Error, QueueArn, Timestamp, limits};
 
-use super::{Message, Original, Queue, Shadow, State, Task};
+use super::{Conduct, Message, Original, Queue, Shadow, State, Task};
 use crate::layout::Layout;
 
 /// How a command fits a point of a turn.
@@ -158,6 +158,7 @@ impl Shadow {
                 }
                 queue.messages.clear();
                 queue.leftovers.clear();
+                queue.conduct = Conduct::default();
                 queue.purged = Some(now);
                 done
             }
@@ -226,6 +227,7 @@ impl Shadow {
             leftovers: Vec::new(),
             originals: Vec::new(),
             attempts: Vec::new(),
+            conduct: Conduct::default(),
         };
         self.queues.insert(id, Arc::new(queue));
         Happened(1, Reply::Queue(id))

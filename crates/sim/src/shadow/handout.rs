@@ -6,7 +6,7 @@ use stanchion_engine::ids::{ContentAddress, DeduplicationHash, MessageKey, Queue
 use stanchion_types::response::SequenceNumber;
 use stanchion_types::{Timestamp, limits};
 
-use super::{Attempt, Message, Queue, Shadow, State, Violation};
+use super::{Attempt, Bounds, Fairness, Message, Queue, Shadow, State, Violation};
 
 /// Messages that were handed out to somebody in a turn.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Handout {
     pub attempt: Option<DeduplicationHash>,
     /// Whether this repeats an earlier receive.
     pub repeated: bool,
+    /// What fairness had to do with it.
+    pub fairness: Fairness,
 }
 
 impl Shadow {
@@ -33,16 +35,17 @@ impl Shadow {
         repeatable(queue, hash, now).is_some()
     }
 
-    /// Lets messages be handed out, if that is permitted.
+    /// Lets messages be handed out, if that is permitted. `paged` says whether others of the queue are on pages.
     pub fn hand_out(
         &mut self,
         id: QueueId,
         keys: &[MessageKey],
         until: Timestamp,
         attempt: Option<DeduplicationHash>,
+        paged: bool,
         now: Timestamp,
     ) -> Result<Handout, Violation> {
-        let in_flight_max = self.bounds.in_flight_max;
+        let Bounds { in_flight_max, window_standard, .. } = self.bounds;
         if let Some(dead) = keys.iter().find(|key| self.is_dead(id, key.0)) {
             return Err(format!("message {} is handed out instead of moving to the dead-letter queue", dead.0));
         }
@@ -59,8 +62,16 @@ impl Shadow {
         for (place, MessageKey(key)) in keys.iter().enumerate() {
             permitted(queue, *key, &keys[..place])?;
         }
+        let visible = queue.messages.iter().filter(|message| message.state == State::Visible).count();
+        let whole = !paged && visible <= window_standard;
+        let mut fairness = Fairness::default();
         if queue.is_fifo() {
             contiguous(queue, keys)?;
+        } else {
+            queue.note_ends(now);
+            if whole {
+                fairness = queue.check_fairness(keys)?;
+            }
         }
         for MessageKey(key) in keys {
             let message = queue.message_mut(*key).expect("the message was just found");
@@ -71,9 +82,12 @@ impl Shadow {
             message.last_received_at = now;
             if until > now {
                 message.state = State::InFlight(until);
+                if !queue.is_fifo() {
+                    queue.note_start(*key, whole, now);
+                }
             }
         }
-        let handout = describe(queue, id, keys, until, attempt, false);
+        let handout = Handout { fairness, ..describe(queue, id, keys, until, attempt, false) };
         if let Some(hash) = attempt {
             queue.attempts.retain(|attempt| attempt.hash != hash);
             let messages = handout.deliveries.iter().map(|d| (d.receipt.key.0, d.receipt.receive_count)).collect();
@@ -183,5 +197,6 @@ fn describe(
         until,
         attempt,
         repeated,
+        fairness: Fairness::default(),
     }
 }
