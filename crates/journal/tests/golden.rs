@@ -61,7 +61,7 @@ fn write(directory: &Path) {
         journal.append(epoch, record).expect("appends");
         let started = Instant::now();
         while journal.durable(shard) < position {
-            assert!(started.elapsed() < Duration::from_secs(10), "never durable");
+            assert!(started.elapsed() < Duration::from_secs(30), "never durable");
             std::thread::yield_now();
         }
         // The next segment is ready whenever it is needed, so the files always look the same.
@@ -125,7 +125,7 @@ fn files_of_version_1_are_read() {
         let at = Address { position: Position(5), offset: 4090, length: 20 };
         let (sender, receiver) = mpsc::channel();
         journal.fetch(shard, vec![at], Box::new(move |answer| sender.send(answer).expect("somebody waits")));
-        let fetched = receiver.recv_timeout(Duration::from_secs(10)).expect("calls back");
+        let fetched = receiver.recv_timeout(Duration::from_secs(30)).expect("calls back");
         assert_eq!(fetched, Ok(vec![expected[4].payload.slice(4090..4110)]));
     }
     let snapshot = journal.load_snapshot(ShardId(0));

@@ -1,8 +1,12 @@
 //! One short history, cut everywhere.
 
-use stanchion_journal::Stats;
+use std::sync::Arc;
 
-use super::*;
+use bytes::Bytes;
+use stanchion_journal::local::simulated::Simulated;
+use stanchion_journal::{Address, Fault, Journal, Listener, Position, Stats, inspect};
+
+use crate::harness::{Ears, SHARD, SMALL, acquire, fetch, open, record};
 
 /// What the history was told before the power went off.
 #[derive(Default)]

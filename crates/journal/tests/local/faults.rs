@@ -1,9 +1,15 @@
 //! What a disk may refuse, and what becomes of it: each refusal has one outcome, and is tried on purpose.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::*;
+use bytes::Bytes;
+use stanchion_journal::local::Disk;
+use stanchion_journal::local::simulated::{Operation, Simulated};
+use stanchion_journal::{Address, Fault, Journal, Local, Position, inspect};
+
+use crate::harness::{PATIENCE, SHARD, SMALL, acquire, append, fetch, frames, name, open, record, replayed, written};
 
 const LENGTH: usize = 3000;
 

@@ -1,10 +1,15 @@
 //! A disk that runs full.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use stanchion_journal::Room;
+use bytes::Bytes;
+use proptest::prelude::*;
+use stanchion_journal::local::simulated::Simulated;
+use stanchion_journal::local::{Disk, Options};
+use stanchion_journal::{Fault, Journal, Local, Position, Room, inspect};
 
-use super::*;
+use crate::harness::{PATIENCE, SHARD, SMALL, acquire, append, open, record, replayed};
 
 const SEGMENT: u64 = SMALL.segment_bytes;
 const OPTIONS: Options = Options { reserve_segments: 3, ..SMALL };

@@ -1,6 +1,12 @@
 //! Segments that are not prepared in time: the writer gets them as they are.
 
-use super::*;
+use std::sync::Arc;
+
+use stanchion_journal::local::Options;
+use stanchion_journal::local::simulated::{Operation, Simulated};
+use stanchion_journal::{Fault, Journal, Listener, Local, Position, inspect};
+
+use crate::harness::{Ears, SHARD, SMALL, acquire, append, frames, open, record, replayed};
 
 /// What a journal with files of 16 MiB writes at a time, in bytes.
 const LARGE: usize = 1 << 20;
