@@ -5,6 +5,7 @@
 //! A story is played through a shard whose journal is durable at once. Stories without parked receives are played
 //! again with a restart after every step, from a snapshot or by replay in turns, and have to come out the same.
 
+mod driven;
 mod look_ups;
 mod script;
 mod stories_fifo;

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use stanchion_engine::command::{
     Command, Deduplication, Delivery, Import, Receipt, ReceiptFault, Receive, Reply, Submission,
 };
-use stanchion_engine::ids::{DeduplicationHash, Entropy, GroupKey, QueueId, TaskId};
+use stanchion_engine::ids::{DeduplicationHash, GroupKey, TaskId};
 use stanchion_types::attributes::{
     AttributeChange, DeduplicationScope, RedriveAllowPolicy, RedrivePermission, RedrivePolicy, ThroughputLimit,
 };
 use stanchion_types::{AccountId, QueueArn, QueueName, Region, Timestamp};
 
-use crate::{Input, Options, Output, Record, Shard, Ticket};
+use super::driven::Driven;
+use crate::{Input, Options, Shard, Ticket};
 
 /// The moment at which stories begin, so that times before it exist.
 const START: u64 = 1_000_000_000;
@@ -44,7 +45,7 @@ fn play(options: &Options, story: &str, restarts: Restarts) {
     for (number, line) in story.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
         let (step, expected) = line.split_once("=>").map_or((line, "ok"), |(step, after)| (step, after.trim()));
         let heard = world.step(step.trim());
-        let engine = world.shard.engine();
+        let engine = world.driven.shard.engine();
         assert_eq!(engine.usage().by_bucket(), engine.recount(), "what is needed after step {number}: {line}");
         let mode = if restarts == Restarts::Never { "" } else { " with restarts" };
         assert_eq!(heard, expected, "step {number}{mode}: {line}");
@@ -56,38 +57,30 @@ fn play(options: &Options, story: &str, restarts: Restarts) {
 
 struct World {
     options: Options,
-    shard: Shard,
-    now: Timestamp,
-    tickets: u64,
-    records: Vec<Record>,
+    driven: Driven,
     snapshot: Option<(u64, Vec<u8>)>,
     /// The receipts that were handed out for a body, the last one at the end.
     receipts: BTreeMap<String, Vec<Receipt>>,
     parked: BTreeMap<Ticket, String>,
     tasks: Vec<TaskId>,
-    answers: Vec<(Ticket, Reply)>,
 }
 
 impl World {
     fn new(options: Options) -> Self {
         World {
-            shard: Shard::new(options.clone()),
+            driven: Driven::new(options.clone(), Timestamp::from_millis(START)),
             options,
-            now: Timestamp::from_millis(START),
-            tickets: 0,
-            records: Vec::new(),
             snapshot: None,
             receipts: BTreeMap::new(),
             parked: BTreeMap::new(),
             tasks: Vec::new(),
-            answers: Vec::new(),
         }
     }
 
     /// Ends the shard and starts it from what is on disk.
     fn restart(&mut self, from_snapshot: bool) {
         if from_snapshot {
-            self.snapshot = Some(self.shard.snapshot());
+            self.snapshot = Some(self.driven.shard.snapshot());
         }
         let (position, mut shard) = match &self.snapshot {
             Some((position, bytes)) => {
@@ -95,63 +88,48 @@ impl World {
             }
             None => (0, Shard::new(self.options.clone())),
         };
-        for record in &self.records[position as usize..] {
+        for record in &self.driven.records[position as usize..] {
             shard.replay(record).expect("a record reads back");
         }
-        assert_eq!(shard.snapshot(), self.shard.snapshot(), "the restarted shard has another state");
-        self.shard = shard;
+        assert_eq!(shard.snapshot(), self.driven.shard.snapshot(), "the restarted shard has another state");
+        self.driven.shard = shard;
     }
 
     fn step(&mut self, step: &str) -> String {
         let mut words = step.split_whitespace();
         let time = words.next().expect("a step begins with its time");
-        self.now = Timestamp::from_millis(START + millis(time));
+        self.driven.now = Timestamp::from_millis(START + millis(time));
         let verb = words.next().expect("a time is followed by a command");
         let words: Vec<&str> = words.collect();
         if verb == "tick" {
-            self.handle(Input::Tick);
+            self.driven.handle(Input::Tick);
+            self.read();
             return self.hear(None);
         }
         let command = match self.command(verb, &words) {
             Ok(command) => command,
             Err(said) => return said,
         };
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        let seed = u128::from(self.tickets) << 64;
-        self.handle(Input::Command { ticket, command, entropy: Entropy(seed) });
+        let ticket = self.driven.ask(command);
+        self.read();
         self.hear(Some(ticket))
     }
 
-    /// Hands an input to the shard and does all that it wants done; the journal is durable at once.
-    fn handle(&mut self, input: Input) {
-        self.shard.handle(self.now, input);
-        while let Some(output) = self.shard.poll_output() {
-            match output {
-                Output::Append(record) => {
-                    self.shard.handle(self.now, Input::Durable(record.position));
-                    self.records.push(record);
-                }
-                Output::Reply(ticket, reply) => self.answers.push((ticket, reply)),
-                Output::Fetch(read, contents) => {
-                    let pieces = contents.iter().map(|at| self.content(at.position, at.offset, at.length)).collect();
-                    self.shard.handle(self.now, Input::Fetched { read, pieces: Some(pieces) });
-                }
-                Output::Read(read, at) => {
-                    let bytes = Some(self.content(at.position, at.offset, at.length));
-                    self.shard.handle(self.now, Input::Loaded { read, bytes });
-                }
+    /// Reads all that the shard wants to read.
+    fn read(&mut self) {
+        loop {
+            if !self.driven.reads.is_empty() {
+                self.driven.answer_read();
+            } else if let Some((read, _, pieces)) = self.driven.fetches.pop() {
+                self.driven.handle(Input::Fetched { read, pieces: Some(pieces) });
+            } else {
+                return;
             }
         }
     }
 
-    fn content(&self, position: u64, offset: u32, length: u32) -> Bytes {
-        let payload = &self.records[position as usize - 1].payload;
-        payload.slice(offset as usize..(offset + length) as usize)
-    }
-
     fn hear(&mut self, ticket: Option<Ticket>) -> String {
-        let mut answers = std::mem::take(&mut self.answers);
+        let mut answers = std::mem::take(&mut self.driven.replies);
         let mut said = Vec::new();
         if let Some(ticket) = ticket {
             match answers.iter().position(|(who, _)| *who == ticket) {
@@ -213,8 +191,7 @@ impl World {
 
     /// Says the body, the receive count after the first, and of a dead letter where it came from and its sent time.
     fn delivered(&mut self, delivery: &Delivery) -> String {
-        let at = delivery.content;
-        let content = self.content(at.position, at.offset, at.length);
+        let content = self.driven.content(delivery.content);
         let body = String::from_utf8(content.to_vec()).expect("bodies are text");
         self.receipts.entry(body.clone()).or_default().push(delivery.receipt);
         let mut said = body;
@@ -226,10 +203,6 @@ impl World {
             write!(said, "<{}@{sent}s", source.name).expect("a string takes all text");
         }
         said
-    }
-
-    fn queue(&self, name: &str) -> Option<QueueId> {
-        self.shard.find(&arn(name)).map(|queue| queue.id())
     }
 
     fn receipt(&self, body: &str) -> Receipt {
@@ -244,7 +217,7 @@ impl World {
         let number = |name: &str| option(name).map(|text| text.parse::<u32>().expect("options are numbers"));
         let plain: Vec<&str> = words.iter().copied().filter(|word| !word.contains('=')).collect();
         let name = plain.first().copied().unwrap_or_default();
-        let queue = || self.queue(name).ok_or_else(|| "no queue".to_owned());
+        let queue = || self.driven.queue(name).ok_or_else(|| "no queue".to_owned());
         let receipts = || plain[1..].iter().map(|body| self.receipt(body));
         Ok(match verb {
             "create" => Command::CreateQueue { arn: arn(name), attributes: changes(words), tags: Vec::new() },
@@ -271,10 +244,10 @@ impl World {
                     size: body.len(),
                     group: body.split_once('.').map(|(group, _)| GroupKey(digest(group) as u64)),
                     id: None,
-                    sent_at: Timestamp::from_millis(self.now.millis() - u64::from(ago) * 1000),
+                    sent_at: Timestamp::from_millis(self.driven.now.millis() - u64::from(ago) * 1000),
                     receive_count: number("received").unwrap_or(0),
-                    first_received_at: self.now,
-                    hidden_until: number("hidden").map(|seconds| self.now.plus_seconds(seconds)),
+                    first_received_at: self.driven.now,
+                    hidden_until: number("hidden").map(|seconds| self.driven.now.plus_seconds(seconds)),
                     source: option("source").map(arn),
                     content: Bytes::copy_from_slice(body.as_bytes()),
                 };
