@@ -6,47 +6,21 @@
 //! the most that a group can be. CPU is that of all threads of the process, user and system, the appending one included.
 //! The `bare` lines are the floor: one thread that writes groups of as many bytes to a prepared file and syncs each.
 
+mod shared;
+
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stanchion_journal::local::{Durability, Options};
-use stanchion_journal::{Address, Fault, Journal, Listener, Local, Position, Record, ShardId};
+use stanchion_journal::{Address, Journal, Local, Position, Record, ShardId};
+
+use shared::{acquire, cpu};
 
 const SHARD: ShardId = ShardId(0);
 const RECORD_BYTES: usize = 1024;
-
-#[derive(Default)]
-struct Ears {
-    durable: Mutex<Position>,
-    changed: Condvar,
-}
-
-impl Listener for Ears {
-    fn durable(&self, position: Position) {
-        *self.durable.lock().expect("nobody panics") = position;
-        self.changed.notify_one();
-    }
-
-    fn failed(&self, fault: Fault) {
-        panic!("the journal failed: {fault}");
-    }
-}
-
-/// CPU time of this process so far, user and system.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").ok();
-    // The process's own file counts its first thread only, so add up all.
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let nanoseconds = |text: String| text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
-    let all: u64 = tasks
-        .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
-        .filter_map(nanoseconds)
-        .sum();
-    Duration::from_nanos(if all > 0 { all } else { stat.and_then(nanoseconds).unwrap_or(0) })
-}
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -126,23 +100,18 @@ fn print(name: &str, window: u64, records: f64, syncs: f64, elapsed: f64, used: 
 }
 
 fn write(journal: &Local, name: &str, window: u64, seconds: f64, payload: &Bytes) {
-    let ears = Arc::new(Ears::default());
-    let tenure = journal.acquire(SHARD, Arc::clone(&ears) as Arc<dyn Listener>).expect("acquires");
+    let (ears, epoch, mut last) = acquire(journal, SHARD);
     let (before, started, cpu_before) = (journal.stats(), Instant::now(), cpu());
-    let mut last = tenure.last;
     let mut durable = last;
     while started.elapsed().as_secs_f64() < seconds {
         while last.0 < durable.0 + window {
             last = last.next();
             let record = Record { shard: SHARD, position: last, clock_ms: 0, count: 1, payload: payload.clone() };
-            journal.append(tenure.epoch, record).expect("appends");
+            journal.append(epoch, record).expect("appends");
         }
-        let guard = ears.durable.lock().expect("nobody panics");
-        let before = durable;
-        durable = *ears.changed.wait_while(guard, |durable| *durable <= before).expect("nobody panics");
+        durable = ears.wait(durable.next());
     }
-    let guard = ears.durable.lock().expect("nobody panics");
-    drop(ears.changed.wait_while(guard, |durable| *durable < last).expect("nobody panics"));
+    ears.wait(last);
     let (after, elapsed, used) = (journal.stats(), started.elapsed().as_secs_f64(), cpu() - cpu_before);
     let records = (after.records - before.records) as f64;
     let syncs = (after.syncs - before.syncs) as f64;

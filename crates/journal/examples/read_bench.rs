@@ -6,16 +6,20 @@
 //! them; in one record of a hundred, as a busy shard leaves them; in ten records that follow each other; in ten records
 //! with as many records of another shard between two; and far from each other. Everything is in the page cache of the system. CPU is that of all threads of the process.
 
+mod shared;
+
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use bytes::Bytes;
 use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Durability, Options};
-use stanchion_journal::{Address, Fault, Journal, Listener, Local, Position, Record, ShardId};
+use stanchion_journal::{Address, Fault, Journal, Local, Position, Record, ShardId};
+
+use shared::{acquire, cpu};
 
 /// Bytes of a body, and of what the record says about each.
 const BODY: usize = 1024;
@@ -108,31 +112,6 @@ impl DiskFile for CountingFile {
     }
 }
 
-#[derive(Default)]
-struct Ears {
-    durable: Mutex<Position>,
-    changed: Condvar,
-}
-
-impl Listener for Ears {
-    fn durable(&self, position: Position) {
-        *self.durable.lock().expect("nobody panics") = position;
-        self.changed.notify_one();
-    }
-
-    fn failed(&self, fault: Fault) {
-        panic!("the journal failed: {fault}");
-    }
-}
-
-/// CPU time of all threads so far, user and system.
-fn cpu() -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let time = |text: String| text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
-    let times = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
-    Duration::from_nanos(times.filter_map(time).sum())
-}
-
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let temporary = || std::env::temp_dir().join(format!("read-bench-{}", std::process::id()));
@@ -163,9 +142,8 @@ fn main() {
 /// Appends records to shards in turn.
 fn fill(journal: &Local, shards: &[ShardId], records: u64, length: usize) {
     let owner = |&shard: &ShardId| {
-        let ears = Arc::new(Ears::default());
-        let tenure = journal.acquire(shard, Arc::clone(&ears) as Arc<dyn Listener>).expect("acquires");
-        (shard, ears, tenure.epoch)
+        let (ears, epoch, _) = acquire(journal, shard);
+        (shard, ears, epoch)
     };
     let owners: Vec<_> = shards.iter().map(owner).collect();
     let payload = Bytes::from((0..length).map(|index| (index * 7) as u8).collect::<Vec<u8>>());
@@ -174,13 +152,11 @@ fn fill(journal: &Local, shards: &[ShardId], records: u64, length: usize) {
             let record = Record { shard: *shard, position, clock_ms: 0, count: 1, payload: payload.clone() };
             journal.append(*epoch, record).expect("appends");
             // A few under way, as on a busy server.
-            let guard = ears.durable.lock().expect("nobody panics");
-            drop(ears.changed.wait_while(guard, |durable| durable.0 + 64 < position.0).expect("nobody panics"));
+            ears.wait(Position(position.0.saturating_sub(64)));
         }
     }
     for (_, ears, _) in &owners {
-        let guard = ears.durable.lock().expect("nobody panics");
-        drop(ears.changed.wait_while(guard, |durable| durable.0 < records).expect("nobody panics"));
+        ears.wait(Position(records));
     }
 }
 
