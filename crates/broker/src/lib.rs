@@ -22,7 +22,6 @@ mod driver;
 mod entropy;
 mod failure;
 mod handles;
-mod policy;
 mod repair;
 mod restore;
 mod room;

@@ -1,4 +1,4 @@
-//! The policy document of a queue: its shape and its quotas. What it permits is not evaluated here.
+//! What is a policy document: its shape, its quotas, and the form in which two are compared.
 
 use serde_json::Value;
 use stanchion_types::Error;
@@ -12,7 +12,7 @@ use stanchion_types::limits::{
 /// # Errors
 /// `InvalidAttributeValue` if it is no policy: an object with statements, each with an effect, a principal and an
 /// action. `OverLimit` if it breaks a quota.
-pub(super) fn parse(text: &str) -> Result<Document, Error> {
+pub fn parse(text: &str) -> Result<Document, Error> {
     let invalid = || Error::invalid_attribute_value("Policy");
     let document: Value = serde_json::from_str(text).map_err(|_| invalid())?;
     let statements = statements(&document).ok_or_else(invalid)?;
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<Document, Error> {
         check(statement).ok_or_else(invalid)?;
         let actions = statement.get("Action").or(statement.get("NotAction")).map_or(0, count);
         within(actions, PERMISSION_ACTIONS_MAX, "Actions")?;
-        principals += statement.get("Principal").or(statement.get("NotPrincipal")).map_or(0, count_principals);
+        principals += count_principals(statement);
         conditions += statement.get("Condition").map_or(0, count_conditions);
     }
     within(principals, POLICY_PRINCIPALS_MAX, "Principals")?;
@@ -32,7 +32,8 @@ pub(super) fn parse(text: &str) -> Result<Document, Error> {
     Ok(Document { text: text.to_owned(), canonical: canonical(&document) })
 }
 
-fn within(found: usize, maximum: usize, what: &str) -> Result<(), Error> {
+/// Refuses what breaks a quota of the service.
+pub(crate) fn within(found: usize, maximum: usize, what: &str) -> Result<(), Error> {
     if found > maximum { Err(Error::policy_over_quota(what, found, maximum)) } else { Ok(()) }
 }
 
@@ -81,8 +82,10 @@ fn count(value: &Value) -> usize {
     value.as_array().map_or(1, Vec::len)
 }
 
-fn count_principals(principal: &Value) -> usize {
-    principal.as_object().map_or(1, |principals| principals.values().map(count).sum())
+/// Counts the principals of a statement.
+pub(crate) fn count_principals(statement: &Value) -> usize {
+    let principal = statement.get("Principal").or(statement.get("NotPrincipal"));
+    principal.map_or(0, |one| one.as_object().map_or(1, |principals| principals.values().map(count).sum()))
 }
 
 fn count_conditions(condition: &Value) -> usize {
@@ -91,7 +94,7 @@ fn count_conditions(condition: &Value) -> usize {
 }
 
 /// Writes a document with sorted keys and no blanks.
-fn canonical(value: &Value) -> String {
+pub(crate) fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write_canonical(value, &mut text);
     text

@@ -1,6 +1,6 @@
 //! Edits of a queue's policy document by `AddPermission` and `RemovePermission`.
 //!
-//! The document's other statements stay as they are; what it permits is decided elsewhere.
+//! The document's other statements stay as they are.
 
 use serde_json::{Map, Value, json};
 use stanchion_types::attributes::Document;
@@ -8,11 +8,13 @@ use stanchion_types::limits::{POLICY_BYTES_MAX, POLICY_PRINCIPALS_MAX, POLICY_ST
 use stanchion_types::request::AddPermission;
 use stanchion_types::{Error, QueueArn};
 
+use crate::document::{canonical, count_principals, within};
+
 /// Returns the policy with one more statement.
 ///
 /// # Errors
 /// `InvalidParameterValue` if the label is in use, `OverLimit` if the document would exceed the service's quotas.
-pub(crate) fn grant(policy: Option<&Document>, queue: &QueueArn, wish: &AddPermission) -> Result<Document, Error> {
+pub fn grant(policy: Option<&Document>, queue: &QueueArn, wish: &AddPermission) -> Result<Document, Error> {
     let mut document = parse(policy)?;
     document.entry("Version").or_insert_with(|| json!("2008-10-17"));
     document.entry("Id").or_insert_with(|| json!(format!("{queue}/SQSDefaultPolicy")));
@@ -29,11 +31,11 @@ pub(crate) fn grant(policy: Option<&Document>, queue: &QueueArn, wish: &AddPermi
         "Action": one_or_many(actions),
         "Resource": queue.to_string(),
     }));
-    check_quota("Statements", statements.len(), POLICY_STATEMENTS_MAX)?;
-    check_quota("Principals", statements.iter().map(count_principals).sum(), POLICY_PRINCIPALS_MAX)?;
+    within(statements.len(), POLICY_STATEMENTS_MAX, "Statements")?;
+    within(statements.iter().map(count_principals).sum(), POLICY_PRINCIPALS_MAX, "Principals")?;
     document.insert("Statement".to_owned(), Value::Array(statements));
     let document = make_document(&Value::Object(document));
-    check_quota("bytes", document.text.len(), POLICY_BYTES_MAX)?;
+    within(document.text.len(), POLICY_BYTES_MAX, "bytes")?;
     Ok(document)
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn grant(policy: Option<&Document>, queue: &QueueArn, wish: &AddPermi
 ///
 /// # Errors
 /// `InvalidParameterValue` if no statement has the label.
-pub(crate) fn revoke(policy: Option<&Document>, label: &str) -> Result<Option<Document>, Error> {
+pub fn revoke(policy: Option<&Document>, label: &str) -> Result<Option<Document>, Error> {
     let mut document = parse(policy)?;
     let mut statements = take_statements(&mut document);
     let before = statements.len();
@@ -81,36 +83,9 @@ fn one_or_many(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) }
 }
 
-fn count_principals(statement: &Value) -> usize {
-    fn count(value: &Value) -> usize {
-        match value {
-            Value::Array(values) => values.iter().map(count).sum(),
-            Value::Object(members) => members.values().map(count).sum(),
-            _ => 1,
-        }
-    }
-    statement.get("Principal").or(statement.get("NotPrincipal")).map_or(0, count)
-}
-
-fn check_quota(what: &str, count: usize, max: usize) -> Result<(), Error> {
-    if count <= max { Ok(()) } else { Err(Error::policy_over_quota(what, count, max)) }
-}
-
 /// Returns the document as it is stored: compact text to return, and the form with sorted keys that is compared.
 fn make_document(value: &Value) -> Document {
-    Document { text: value.to_string(), canonical: sorted(value).to_string() }
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Array(values) => Value::Array(values.iter().map(sorted).collect()),
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Value::Object(members.into_iter().collect())
-        }
-        scalar => scalar.clone(),
-    }
+    Document { text: value.to_string(), canonical: canonical(value) }
 }
 
 #[cfg(test)]
@@ -118,6 +93,7 @@ mod tests {
     use stanchion_types::{AccountId, Code};
 
     use super::*;
+    use crate::parse;
 
     fn arn() -> QueueArn {
         QueueArn::parse("arn:aws:sqs:us-east-1:123456789012:MyQueue").unwrap()
@@ -189,6 +165,16 @@ mod tests {
         let first = grant(None, &arn(), &wish("A", &["111122223333"], &["SendMessage"])).unwrap();
         let both = grant(Some(&first), &arn(), &wish("B", &["111122223333"], &["SendMessage"])).unwrap();
         assert_eq!(revoke(Some(&both), "B").unwrap(), Some(first));
+    }
+
+    #[test]
+    fn what_an_edit_makes_is_a_policy_like_one_that_a_client_sets() {
+        let first = grant(None, &arn(), &wish("A", &["111122223333", "444455556666"], &["SendMessage", "*"])).unwrap();
+        let both = grant(Some(&first), &arn(), &wish("B", &["111122223333"], &["SendMessage"])).unwrap();
+        for document in [first, both] {
+            let set = parse(&document.text).unwrap();
+            assert_eq!((&set.text, &set.canonical), (&document.text, &document.canonical));
+        }
     }
 
     #[test]

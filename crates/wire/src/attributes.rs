@@ -6,7 +6,6 @@ use stanchion_types::attributes::{
 use stanchion_types::limits;
 use stanchion_types::{Code, Error};
 
-mod policy;
 mod redrive;
 
 /// Longest `KmsMasterKeyId` in characters, as in the API of the key service.
@@ -38,7 +37,7 @@ pub fn parse(name: &str, text: &str) -> Result<AttributeChange, Error> {
         AttributeName::VisibilityTimeout => {
             AttributeChange::VisibilityTimeout(number(0, limits::VISIBILITY_SECONDS_MAX)?)
         }
-        AttributeName::Policy => AttributeChange::Policy(unless_empty(text, policy::parse)?),
+        AttributeName::Policy => AttributeChange::Policy(unless_empty(text, stanchion_policy::parse)?),
         AttributeName::RedrivePolicy => AttributeChange::RedrivePolicy(unless_empty(text, redrive::parse)?),
         AttributeName::RedriveAllowPolicy => {
             AttributeChange::RedriveAllowPolicy(unless_empty(text, redrive::parse_allow)?)

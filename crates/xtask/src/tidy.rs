@@ -18,11 +18,12 @@ struct Wall {
 #[rustfmt::skip] // one line each
 const WALLS: &[Wall] = &[
     wall("types", &[], Some(&[])),
-    wall("wire", &["types"], None),
+    wall("policy", &["types"], None),
+    wall("wire", &["types", "policy"], None),
     wall("engine", &["types"], Some(&["bytes", "foldhash", "hashbrown"])),
     wall("shard", &["types", "engine"], Some(&["bytes"])),
     wall("journal", &[], None),
-    wall("broker", &["types", "engine", "shard", "journal"], None),
+    wall("broker", &["types", "policy", "engine", "shard", "journal"], None),
     wall("http", &["types", "wire", "broker"], None),
     wall("bench", &[], None),
     wall("yardstick", &["bench"], None),

@@ -8,9 +8,9 @@ use stanchion_types::response::{Queues, Response};
 use stanchion_types::{Error, QueueArn};
 
 use super::{Target, unexpected};
+use crate::attributes;
 use crate::broker::Broker;
 use crate::caller::Caller;
-use crate::{attributes, policy};
 
 impl Broker {
     pub(super) async fn create_queue(&self, caller: &Caller, request: CreateQueue) -> Result<Response, Error> {
@@ -58,14 +58,14 @@ impl Broker {
     pub(super) async fn add_permission(&self, queue: Target, request: AddPermission) -> Result<Response, Error> {
         let _edit = self.edits.lock().await;
         let described = queue.describe().await?;
-        let policy = policy::grant(described.attributes.policy.as_ref(), &queue.arn, &request)?;
+        let policy = stanchion_policy::grant(described.attributes.policy.as_ref(), &queue.arn, &request)?;
         queue.set_policy(Some(policy)).await
     }
 
     pub(super) async fn remove_permission(&self, queue: Target, label: &str) -> Result<Response, Error> {
         let _edit = self.edits.lock().await;
         let described = queue.describe().await?;
-        queue.set_policy(policy::revoke(described.attributes.policy.as_ref(), label)?).await
+        queue.set_policy(stanchion_policy::revoke(described.attributes.policy.as_ref(), label)?).await
     }
 }
 
