@@ -97,6 +97,12 @@ fn a_bad_frame_before_a_good_one_of_a_later_group_is_damage() {
     assert_eq!(recover_with_flip(&[1, 1, 1], 2), Err(2));
 }
 
+/// Gives the frame at a place the checksum that its header should have.
+fn seal_header(content: &mut [u8], at: usize) {
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&content[at..at + 64]), &content[at + 68..at + 72]);
+    content[at + 64..at + 68].copy_from_slice(&checksum.to_le_bytes());
+}
+
 #[test]
 fn frames_of_another_journal_or_segment_prove_nothing() {
     let (disk, offsets) = disk(&[1, 1, 1]);
@@ -105,8 +111,7 @@ fn frames_of_another_journal_or_segment_prove_nothing() {
     // The record after the bad one now looks like one of an earlier use of the file, and so like what follows the end.
     for (at, field) in [(offsets[1], 16), (offsets[2], 8)] {
         content[at + field] ^= 1;
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(&content[at..at + 64]), &content[at + 68..at + 72]);
-        content[at + 64..at + 68].copy_from_slice(&checksum.to_le_bytes());
+        seal_header(&mut content, at);
     }
     disk.overwrite(&name, content);
     let recovered = recover(&disk, &STATE).expect("opens");
@@ -120,8 +125,7 @@ fn a_record_that_does_not_continue_the_chain_is_not_one() {
     let mut content = disk.content(&name).expect("is there");
     let at = offsets[1];
     content[at + 56] ^= 1;
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&content[at..at + 64]), &content[at + 68..at + 72]);
-    content[at + 64..at + 68].copy_from_slice(&checksum.to_le_bytes());
+    seal_header(&mut content, at);
     disk.overwrite(&name, content);
     let recovered = recover(&disk, &STATE).expect("opens");
     assert_eq!(recovered.tails.get(&ShardId(5)).map(|tail| tail.last), Some(1));
