@@ -83,7 +83,7 @@ pub(crate) struct Server {
 }
 
 /// A start, replay included, must not take longer.
-const START_MAX: Duration = Duration::from_secs(30);
+const START_MAX: Duration = Duration::from_secs(60);
 /// How much of the server's log a failure shows.
 const LOG_LINES_SHOWN: usize = 30;
 

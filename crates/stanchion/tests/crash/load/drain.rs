@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// drain's own included.
 const SILENCE: Duration = Duration::from_secs(6);
 /// A drain that takes longer is stuck.
-const DRAIN_MAX: Duration = Duration::from_secs(60);
+const DRAIN_MAX: Duration = Duration::from_secs(180);
 const VISIBILITY_SECONDS: u64 = 4;
 
 /// This function does what a queue needs at the end: most are emptied.
