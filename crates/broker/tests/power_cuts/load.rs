@@ -26,8 +26,10 @@ const MESSAGES_MAX: usize = 40;
 
 /// Why a life ended before its time.
 pub(crate) enum Stop {
-    /// The power is off.
+    /// The power is off, or the journal has no space left.
     Off,
+    /// The disk is full: what was asked for has not happened.
+    Refused,
     Broken(Violation),
 }
 
@@ -39,28 +41,52 @@ pub(crate) struct Clients<'a> {
     pub(crate) chance: &'a mut Chance,
     /// Messages that were sent again and recognized.
     pub(crate) recognized: u64,
+    /// The disk may become full.
+    pub(crate) is_limited: bool,
+    /// Requests that were refused because it was.
+    pub(crate) refused: u64,
 }
 
 impl Clients<'_> {
     /// Asks for so many things, or until the power is off.
     pub(crate) async fn live(&mut self, requests: usize) -> Result<(), Stop> {
         for queue in [PLAIN, FIFO] {
-            self.create(queue).await?;
+            let created = self.create(queue).await;
+            self.refusals_count(created)?;
         }
-        self.send_unanswered_again().await?;
+        let sent = self.send_unanswered_again().await;
+        self.refusals_count(sent)?;
         for _ in 0..requests {
-            if self.disk.is_off() {
+            if self.is_over() {
                 return Err(Stop::Off);
             }
-            self.ask().await?;
+            let asked = self.ask().await;
+            self.refusals_count(asked)?;
         }
         Ok(())
+    }
+
+    /// Tells whether nothing can be stored any more.
+    fn is_over(&self) -> bool {
+        self.disk.is_off() || (self.is_limited && !self.server.is_serving())
+    }
+
+    fn refusals_count(&mut self, asked: Result<(), Stop>) -> Result<(), Stop> {
+        if matches!(asked, Err(Stop::Refused)) {
+            self.refused += 1;
+            return Ok(());
+        }
+        asked
     }
 
     async fn ask(&mut self) -> Result<(), Stop> {
         let queues: Vec<_> = self.ledger.queues.iter().filter(|(_, queue)| queue.presence == Presence::There).collect();
         let mut names: Vec<&'static str> = queues.into_iter().map(|(name, _)| *name).collect();
         names.extend([PLAIN, FIFO]);
+        names.retain(|name| self.is_there(name));
+        if names.is_empty() {
+            return self.create(PLAIN).await;
+        }
         let queue = *self.chance.pick(&names);
         match self.chance.below(100) {
             0..30 => self.send(queue).await,
@@ -70,7 +96,7 @@ impl Clients<'_> {
             68..76 => self.delete_batch(queue).await,
             76..80 => self.change_visibility(queue).await,
             80..84 => self.change_visibility_batch(queue).await,
-            84..89 => self.burst().await,
+            84..89 if self.is_there(PLAIN) => self.burst().await,
             89..92 => self.send_known_again().await,
             92..94 => self.purge(queue).await,
             94..96 => self.set_attributes(queue).await,
@@ -89,11 +115,12 @@ impl Clients<'_> {
         self.ledger.queues.get(queue).is_some_and(|queue| queue.presence == Presence::There)
     }
 
-    /// Returns an answer. Without one, the power has to be off.
+    /// Returns an answer. Without one, the power has to be off or the disk full.
     fn answered<T>(&self, what: &str, answer: Result<T, Error>) -> Result<T, Stop> {
         match answer {
             Ok(answer) => Ok(answer),
-            Err(_) if self.disk.is_off() => Err(Stop::Off),
+            Err(error) if self.is_limited && error.message.contains("disk of the server is full") => Err(Stop::Refused),
+            Err(_) if self.is_over() => Err(Stop::Off),
             Err(error) => Err(Stop::Broken(Violation::new(Rule::Served, format!("{what}: {error:?}")))),
         }
     }
@@ -152,8 +179,20 @@ impl Clients<'_> {
         }
         let number = self.draft(queue);
         let answer = self.try_send(number).await;
-        let sent = self.answered("send", answer)?;
-        self.ledger.sent(number, sent.message_id);
+        self.note_sent("send", number, answer)
+    }
+
+    /// Notes the answer to a send.
+    fn note_sent(&mut self, what: &str, number: u64, answer: Result<Sent, Error>) -> Result<(), Stop> {
+        match self.answered(what, answer) {
+            Ok(sent) => self.ledger.sent(number, sent.message_id),
+            Err(stop) => {
+                if matches!(stop, Stop::Refused) {
+                    self.ledger.message(number).presence = Presence::Gone;
+                }
+                return Err(stop);
+            }
+        }
         Ok(())
     }
 
@@ -170,7 +209,11 @@ impl Clients<'_> {
         };
         let entries = numbers.iter().map(entry).collect();
         let answer = self.server.call(queue, SendMessageBatch { entries }).await;
-        let Response::SentBatch(results) = self.answered("send a batch", answer)? else { panic!("another answer") };
+        let answer = self.answered("send a batch", answer);
+        if matches!(answer, Err(Stop::Refused)) {
+            numbers.iter().for_each(|number| self.ledger.message(*number).presence = Presence::Gone);
+        }
+        let Response::SentBatch(results) = answer? else { panic!("another answer") };
         assert_eq!(results.len(), numbers.len());
         for result in results {
             let sent = self.answered("send in a batch", result.outcome)?;
@@ -196,6 +239,9 @@ impl Clients<'_> {
 
     /// Sends messages again of which a restart has shown that they were not taken.
     async fn send_unanswered_again(&mut self) -> Result<(), Stop> {
+        if !self.is_there(FIFO) {
+            return Ok(());
+        }
         let lost = |(_, message): &(&u64, &Message)| message.queue == FIFO && message.id.is_none();
         let lost: Vec<u64> = self.ledger.messages.iter().filter(lost).map(|(number, _)| *number).collect();
         for number in lost {
@@ -203,8 +249,7 @@ impl Clients<'_> {
             let message = Message { presence: Presence::Unsure, flight: Flight::Visible, ..message };
             let number = self.ledger.sending(message);
             let answer = self.try_send(number).await;
-            let sent = self.answered("send once more", answer)?;
-            self.ledger.sent(number, sent.message_id);
+            self.note_sent("send once more", number, answer)?;
         }
         Ok(())
     }
@@ -214,10 +259,11 @@ impl Clients<'_> {
         let answer = self.server.receive(queue, most).await;
         let received = match self.answered("receive", answer) {
             Ok(received) => received,
-            Err(stop) => {
+            Err(Stop::Off) => {
                 self.ledger.received_by_nobody(queue);
-                return Err(stop);
+                return Err(Stop::Off);
             }
+            Err(stop) => return Err(stop),
         };
         for received in received {
             let known = self.ledger.find(queue, &received.body);
@@ -226,7 +272,7 @@ impl Clients<'_> {
                 return Err(Stop::Broken(Violation::new(Rule::Gone, text)));
             };
             let message = self.ledger.message(number);
-            if message.flight != Flight::Visible || message.id != Some(received.message_id) {
+            if !matches!(message.flight, Flight::Visible | Flight::Unsure) || message.id != Some(received.message_id) {
                 let text = format!("number {number} was received as {}: {message:?}", received.message_id);
                 return Err(Stop::Broken(Violation::new(Rule::Hidden, text)));
             }
@@ -329,9 +375,8 @@ impl Clients<'_> {
         let (one, two, deleted) = tokio::join!(self.try_send(sent[0]), self.try_send(sent[1]), delete);
         let mut stopped = Ok(());
         for (number, answer) in sent.into_iter().zip([one, two]) {
-            match self.answered("send at once", answer) {
-                Ok(answer) => self.ledger.sent(number, answer.message_id),
-                Err(stop) => stopped = Err(stop),
+            if let Err(stop) = self.note_sent("send at once", number, answer) {
+                stopped = Err(stop);
             }
         }
         match (self.answered("delete at once", deleted), gone) {
@@ -339,12 +384,17 @@ impl Clients<'_> {
             (Ok(_), None) => {}
             (Err(stop), _) => stopped = Err(stop),
         }
+        // Of several ends the last is told; a refusal is none.
         stopped
     }
 
     /// Asks for several things at once while the disk is so slow that none of them becomes durable, and cuts the power some
     /// milliseconds later. What does not wait for that goes on meanwhile: snapshots, trims, segments.
     pub(crate) async fn be_cut_off(&mut self) -> Stop {
+        if !self.is_there(PLAIN) || !self.is_there(FIFO) {
+            self.disk.turn_off_after(0);
+            return Stop::Off;
+        }
         let stall = self.disk.stall(Operation::Sync, ".segment");
         let purges = self.chance.percent(50);
         if purges {

@@ -5,6 +5,7 @@ use stanchion_engine::event::{Event, codec};
 use stanchion_journal::inspect::{self, FrameKind};
 use stanchion_journal::local::Durability;
 use stanchion_journal::local::simulated::Simulated;
+use stanchion_journal::{Journal, Room};
 
 use crate::chance::Chance;
 use crate::examine::examine;
@@ -16,10 +17,12 @@ use crate::server::{self, Server};
 
 /// Most operations of the disk between two cuts.
 const OPERATIONS_MAX: usize = 150;
+/// Most bytes that a disk which may become full has left at a start: a few segments.
+const SPACE_MAX: usize = 64 << 10;
 /// Most requests of a life that ends without a power cut.
 const REQUESTS_MAX: usize = 25;
-/// More requests than the operations until the power goes off allow.
-const REQUESTS: usize = 10_000;
+/// More requests than the operations until the power goes off allow, unless the disk is full and nothing is written.
+const REQUESTS: usize = 300;
 
 /// What a run met.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,11 @@ pub(crate) struct Tally {
     pub(crate) cuts: u64,
     /// Cuts while nothing became durable any more.
     pub(crate) cut_off: u64,
+    /// Requests that were refused because the disk was full.
+    pub(crate) refused: u64,
+    /// Lives at whose end the disk was full, and those at whose end the reserve was used up as well.
+    pub(crate) low: u64,
+    pub(crate) used_up: u64,
     /// Cuts while a server started.
     pub(crate) in_recovery: u64,
     /// Ends of the process alone, and clean stops.
@@ -53,6 +61,9 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Tally) {
         self.cuts += other.cuts;
         self.cut_off += other.cut_off;
+        self.refused += other.refused;
+        self.low += other.low;
+        self.used_up += other.used_up;
         self.in_recovery += other.in_recovery;
         self.killed += other.killed;
         self.closed += other.closed;
@@ -120,13 +131,16 @@ impl History {
             2 | 3 => End::CutOff,
             _ => End::Cut,
         };
-        if matches!(end, End::Closed | End::Cut) {
+        if end == End::Cut || (end == End::Closed && self.chance.percent(50)) {
             // One in four in the first steps of a start.
             let most = if self.chance.percent(25) { OPERATIONS_MAX / 10 } else { OPERATIONS_MAX };
             self.disk.turn_off_after(1 + self.chance.below(most) as u64);
         }
-        match self.live(end) {
-            Ok(()) | Err(Stop::Off) => {}
+        let is_limited = self.chance.percent(30);
+        let space = self.disk.used() + self.chance.below(SPACE_MAX) as u64;
+        self.disk.set_space(if is_limited { space } else { u64::MAX });
+        match self.live(end, is_limited) {
+            Ok(()) | Err(Stop::Off | Stop::Refused) => {}
             Err(Stop::Broken(violation)) => return Err(vec![violation]),
         }
         if !self.disk.is_off() {
@@ -139,6 +153,7 @@ impl History {
         }
         self.tally.cuts += 1;
         let copy = self.disk.power_cut(self.chance.bits());
+        copy.set_space(u64::MAX);
         look_around(&copy, &mut self.tally);
         self.tally.received += examine(&copy, &self.secret, &self.ledger)?;
         self.disk = self.disk.power_cut(self.chance.bits());
@@ -146,7 +161,7 @@ impl History {
     }
 
     /// One life of a server, from its start to its end.
-    fn live(&mut self, end: End) -> Result<(), Stop> {
+    fn live(&mut self, end: End, is_limited: bool) -> Result<(), Stop> {
         let disk = self.disk.clone();
         let stopped = |text: String| match disk.is_off() {
             true => Stop::Off,
@@ -154,7 +169,10 @@ impl History {
         };
         let journal = server::journal(&disk, self.durability).map_err(|fault| {
             self.tally.in_recovery += u64::from(disk.is_off());
-            stopped(fault.to_string())
+            match is_limited && fault.is_full_disk() {
+                true => Stop::Off,
+                false => stopped(fault.to_string()),
+            }
         })?;
         // Reads need no power.
         let seen = Seen::read(&journal).map_err(|text| Stop::Broken(Violation::new(Rule::Served, text)))?;
@@ -169,28 +187,34 @@ impl History {
         let runtime = runtime();
         let lived = runtime.block_on(async {
             let server = Server::open(&journal, &self.secret).map_err(stopped)?;
-            self.load(&server, end).await?;
-            if end == End::Closed {
-                server.close().await.map_err(stopped)?;
+            self.load(&server, end, is_limited).await?;
+            match end {
+                // A full disk may leave no space to stop cleanly.
+                End::Closed => {
+                    server.close().await.or_else(|text| if is_limited { Ok(()) } else { Err(stopped(text)) })
+                }
+                End::Killed | End::Cut | End::CutOff => Ok(()),
             }
-            Ok(())
         });
         drop(runtime);
+        self.tally.low += u64::from(journal.room() == Room::Low);
+        self.tally.used_up += u64::from(journal.room() == Room::Full);
         server::kill(journal);
         lived
     }
 
     /// Lets the clients ask until it is time for this end.
-    async fn load(&mut self, server: &Server, end: End) -> Result<(), Stop> {
+    async fn load(&mut self, server: &Server, end: End, is_limited: bool) -> Result<(), Stop> {
         let requests = if end == End::Cut { REQUESTS } else { 1 + self.chance.below(REQUESTS_MAX) };
         let (disk, ledger, chance) = (&self.disk, &mut self.ledger, &mut self.chance);
-        let mut clients = Clients { server, disk, ledger, chance, recognized: 0 };
+        let mut clients = Clients { server, disk, ledger, chance, recognized: 0, is_limited, refused: 0 };
         let mut lived = clients.live(requests).await;
         if lived.is_ok() && end == End::CutOff {
             lived = Err(clients.be_cut_off().await);
             self.tally.cut_off += 1;
         }
         self.tally.recognized += clients.recognized;
+        self.tally.refused += clients.refused;
         lived
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn options() -> Options {
 
 /// Opens the journal on a disk.
 pub(crate) fn journal(disk: &Simulated, durability: Durability) -> Result<Arc<Local>, Fault> {
-    let options = local::Options { segment_bytes: 16 << 10, cache_bytes: 4 << 10, durability, reserve_segments: 1 };
+    let options = local::Options { segment_bytes: 16 << 10, cache_bytes: 4 << 10, durability, reserve_segments: 3 };
     Local::open_on(Arc::new(disk.clone()), options).map(Arc::new)
 }
 
@@ -95,6 +95,11 @@ impl Server {
             Response::Messages(messages) => Ok(messages),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Tells whether the journal has not failed.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.broker.is_serving()
     }
 
     pub(crate) async fn close(&self) -> Result<(), String> {
