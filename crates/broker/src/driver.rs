@@ -251,7 +251,7 @@ impl Driver {
         let now = core.clock.now();
         let room = self.journal.room();
         if room == Room::Full {
-            self.turn_away(core, now, &mut released);
+            Driver::turn_away(core, &mut released);
         }
         if room != core.room {
             core.room = room;
@@ -272,12 +272,9 @@ impl Driver {
 
     /// Refuses the receives that wait for messages, as those that come are refused: to serve them is to write, and what
     /// is left of the disk is for deletions.
-    fn turn_away(&self, core: &mut Core, now: Timestamp, released: &mut Released) {
+    fn turn_away(core: &mut Core, released: &mut Released) {
         let Err(refusal) = room::check(Room::Full, Action::ReceiveMessage) else { return };
-        let parked: Vec<Ticket> = core.shard.parked().collect();
-        for ticket in parked {
-            core.shard.handle(now, Input::Cancel(ticket));
-            self.settle(core, now, released);
+        for ticket in core.shard.turn_away() {
             if let Some(waiter) = core.waiting.remove(&ticket) {
                 released.push((waiter, Reply::Refused(refusal.clone()), core.readers.join()));
             }

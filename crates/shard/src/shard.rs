@@ -188,9 +188,10 @@ impl Shard {
         &self.engine
     }
 
-    /// Lists the receives that are parked.
-    pub fn parked(&self) -> impl Iterator<Item = Ticket> + '_ {
-        self.waiters.tickets()
+    /// Forgets all receives that are parked, and returns whose they were. They are not answered, and nothing else happens:
+    /// none of them gets a message that has come meanwhile.
+    pub fn turn_away(&mut self) -> Vec<Ticket> {
+        self.waiters.take_all()
     }
 
     /// Tells whether the receive of this ticket is parked.

@@ -45,9 +45,11 @@ impl Waiters {
         self.by_ticket.contains_key(&ticket)
     }
 
-    /// Lists all of them.
-    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
-        self.by_ticket.keys().copied()
+    /// Takes out all receives.
+    pub(crate) fn take_all(&mut self) -> Vec<Ticket> {
+        self.by_queue.clear();
+        self.deadlines.clear();
+        std::mem::take(&mut self.by_ticket).into_keys().collect()
     }
 
     /// Forgets a receive, and tells whether it was parked.

@@ -1,6 +1,7 @@
 //! What a shard tells its driver, and when.
 
-use stanchion_engine::command::{Command, Reply};
+use bytes::Bytes;
+use stanchion_engine::command::{Command, Receive, Reply, Submission};
 use stanchion_engine::ids::Entropy;
 use stanchion_types::Timestamp;
 
@@ -43,6 +44,27 @@ fn an_answer_that_changes_nothing_waits_for_what_it_tells_of() {
     let [Output::Reply(Ticket(2), Reply::Done), Output::Reply(Ticket(3), Reply::Refused(_))] = &replies[..] else {
         panic!("{replies:?}")
     };
+}
+
+#[test]
+fn receives_that_are_turned_away_get_no_message_that_comes_later() {
+    let mut shard = Shard::new(Options::default());
+    outputs(&mut shard, create(1, "q"));
+    let queue = shard.find(&arn("q")).expect("the queue exists").id();
+    for ticket in [2, 3] {
+        let receive =
+            Receive { queue, max_messages: 1, visibility_seconds: None, wait_seconds: Some(20), attempt: None };
+        let command = Command::Receive(receive);
+        assert_eq!(outputs(&mut shard, Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) }), []);
+    }
+    assert_eq!(shard.turn_away(), [Ticket(2), Ticket(3)]);
+    assert_eq!(shard.turn_away(), []);
+    assert_eq!(shard.poll_timeout(), None, "nobody waits any more");
+    let content = Bytes::from_static(b"one");
+    let message = Submission { size: 3, delay_seconds: None, group: None, deduplication: None, content };
+    let command = Command::Send { queue, messages: vec![message] };
+    let sent = outputs(&mut shard, Input::Command { ticket: Ticket(4), command, entropy: Entropy(1) });
+    assert!(matches!(&sent[..], [Output::Append(record)] if record.count == 1), "{sent:?}");
 }
 
 #[test]
