@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stanchion_broker::{Broker, Caller, Options, Secret};
+use stanchion_journal::Local;
 use stanchion_journal::inspect::{self, FrameKind};
 use stanchion_journal::local::simulated::Simulated;
 use stanchion_journal::local::{self, Disk};
-use stanchion_journal::{Journal, Local};
 use stanchion_types::message::{Md5, NameFilter, NewMessage, SystemAttributes};
 use stanchion_types::request::{
     AttributeNames, ChangeMessageVisibility, CreateQueue, DeleteMessage, Envelope, GetQueueAttributes, ReceiveMessage,
@@ -54,6 +54,7 @@ pub(crate) struct Drained {
 /// A server's inside on a disk.
 pub(crate) struct World {
     broker: Broker,
+    journal: Arc<Local>,
     caller: Caller,
 }
 
@@ -119,17 +120,15 @@ impl World {
     pub(crate) fn open(disk: &Simulated) -> Result<World, String> {
         let options = local::Options { segment_bytes: 16 << 10, cache_bytes: 0, ..local::Options::default() };
         let journal = Local::open_on(Arc::new(disk.clone()), options).map_err(|fault| fault.to_string())?;
-        World::over(Arc::new(journal))
-    }
-
-    pub(crate) fn over(journal: Arc<dyn Journal>) -> Result<World, String> {
+        let journal = Arc::new(journal);
         let mut options = Options { snapshot_bytes: 24 << 10, ..Options::default() };
         options.shard.engine.window_standard = 4;
         options.shard.engine.window_fifo = 8;
         options.shard.engine.page_messages = 4;
         let secret = Secret::random().expect("chance");
-        let broker = Broker::open(journal, &secret, options).map_err(|error| error.to_string())?;
-        Ok(World { broker, caller: Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").expect("a region")) })
+        let broker = Broker::open(journal.clone(), &secret, options).map_err(|error| error.to_string())?;
+        let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").expect("a region"));
+        Ok(World { broker, journal, caller })
     }
 
     async fn call(&self, queue: &str, request: impl Into<Request>) -> Result<Response, Error> {
@@ -208,6 +207,8 @@ impl World {
             let length = [40, 700, 9_000, 15, 1_500][number % 5];
             let body = format!("{letter}{number:07} {}", letter.repeat(length));
             left.insert(self.send(queue, body.clone()).await, body);
+            // A segment whose successor is late grows; then what it holds would be up to the machine.
+            self.journal.settle();
             if number % 12 == 11 {
                 // Visible again at once, with a count of receives.
                 self.receive(PLAIN, 0).await.expect("receives");
@@ -226,6 +227,7 @@ impl World {
                     let request = ChangeMessageVisibility { receipt_handle, visibility_seconds: 0 };
                     self.call(queue, request).await.expect("changes");
                 }
+                self.journal.settle();
             }
         }
         assert_eq!(in_flight.len(), 1);
