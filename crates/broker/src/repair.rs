@@ -93,7 +93,7 @@ pub fn repair(
         let (file, reason) = (archive.directory().join("journal"), "the log ends before the snapshot".to_owned());
         lost(Loss::End { after, at: Damage { file, offset: 0, reason } });
     }
-    let known = known.salvage;
+    let mut known = known.salvage;
     for (queue, messages) in &known.nameless {
         lost(Loss::Nameless { queue: queue.0, messages: *messages });
     }
@@ -103,11 +103,15 @@ pub fn repair(
     let mut writer =
         Writer { archive, shard, draft: Draft::begin(journal, shard)?, saved: Saved::default(), progress, lost };
     writer.queues(&known)?;
-    for (&id, queue) in &known.queues {
+    let first = known.queues.keys().next().copied();
+    // What is known of a queue goes as it is written.
+    for (id, queue) in std::mem::take(&mut known.queues) {
         writer.messages(id, queue, known.clock)?;
         writer.saved.queues += 1;
     }
-    writer.burn_numbers(&known)?;
+    if let Some(first) = first {
+        writer.burn_numbers(first, &known)?;
+    }
     writer.draft.finish()?;
     Ok(writer.saved)
 }
@@ -249,7 +253,7 @@ impl Writer<'_> {
     }
 
     /// Writes the messages of a queue on pages.
-    fn messages(&mut self, id: QueueId, queue: &SalvagedQueue, clock: Timestamp) -> Result<(), Fault> {
+    fn messages(&mut self, id: QueueId, queue: SalvagedQueue, clock: Timestamp) -> Result<(), Fault> {
         let mut pages = Pages::new(id, &queue.arn, clock);
         // On a FIFO queue the order is a promise, and what is listed where does not follow it throughout.
         let mut sorted = queue.attributes.fifo.is_some().then(Vec::new);
@@ -270,7 +274,7 @@ impl Writer<'_> {
             }
         }
         let mut rest = sorted.unwrap_or_default();
-        rest.extend(queue.messages.values().cloned());
+        rest.extend(queue.messages.into_values());
         rest.sort_by_key(|message| message.order);
         for message in rest {
             pages.add(self, &message)?;
@@ -299,8 +303,7 @@ impl Writer<'_> {
     }
 
     /// Makes sure that no number of a message, and so no sequence number, is given again.
-    fn burn_numbers(&mut self, known: &Salvage) -> Result<(), Fault> {
-        let Some(&queue) = known.queues.keys().next() else { return Ok(()) };
+    fn burn_numbers(&mut self, queue: QueueId, known: &Salvage) -> Result<(), Fault> {
         let key = MessageKey(known.last_key + 1);
         let (id, content) = (MessageId([0; 16]), Bytes::new());
         self.draft.push(&Event::Sent { queue, key, id, group: None, deduplication: None, due: None, content });
