@@ -15,6 +15,8 @@ pub(crate) enum Command {
     SimBugs,
     /// Measures deep backlogs.
     Depth,
+    /// Measures the server beside the yardstick.
+    BenchReport,
     /// Loads a server for as long as one likes.
     Soak,
 }
@@ -60,6 +62,7 @@ impl Arguments {
             "sim" => Command::Sim,
             "sim-bugs" => Command::SimBugs,
             "depth" => Command::Depth,
+            "bench-report" => Command::BenchReport,
             "soak" => Command::Soak,
             other => return Err(format!("unknown command `{other}`")),
         };
@@ -117,7 +120,7 @@ impl Arguments {
 
 /// Tells whether all further words belong to the program that the command runs.
 fn command_passes_on(command: &Command) -> bool {
-    matches!(command, Command::Depth | Command::Sim | Command::SimBugs)
+    matches!(command, Command::Depth | Command::BenchReport | Command::Sim | Command::SimBugs)
 }
 
 fn value(option: &str, words: &mut impl Iterator<Item = String>) -> Result<String, String> {
@@ -147,6 +150,15 @@ mod tests {
         let arguments = parse("depth --scenario purge -n 5").expect("a valid line");
         assert_eq!(arguments.command, Command::Depth);
         assert_eq!(arguments.passed_on, ["--scenario", "purge", "-n", "5"]);
+    }
+
+    #[test]
+    fn the_report_gets_its_words_as_they_are() {
+        let arguments = parse("bench-report --only send --rounds 1").expect("a valid line");
+        assert_eq!(
+            (arguments.command, arguments.passed_on.join(" ")),
+            (Command::BenchReport, "--only send --rounds 1".to_owned())
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The long measurements: deep backlogs, and hours of load.
+//! The long measurements: deep backlogs, the server beside the yardstick, and hours of load.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +11,8 @@ pub(crate) const SOAK_MINUTES: u64 = 20;
 const BUILD: Duration = Duration::from_secs(1800);
 /// How long the benchmark may take at its full size.
 const DEPTH: Duration = Duration::from_secs(12 * 3600);
+/// How long the report may take, however many rounds.
+const REPORT: Duration = Duration::from_secs(12 * 3600);
 /// What a soak takes besides its minutes: the build, the last drain.
 const SOAK_MORE: Duration = Duration::from_secs(2400);
 
@@ -26,6 +28,21 @@ pub(crate) fn depth(words: &[String]) -> Result<bool, String> {
     let mut command = Command::new(process::target().join("release").join("stanchion"));
     command.arg("depth").args(words);
     process::run(command, DEPTH).map(|()| true)
+}
+
+/// This function builds the release binary and the yardstick, and lets the latter measure the former.
+///
+/// # Errors
+///
+/// A sentence when they cannot be built, or the measurement fails.
+pub(crate) fn bench_report(words: &[String]) -> Result<bool, String> {
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--quiet", "--package", "stanchion", "--package", "stanchion-yardstick"]);
+    process::run(build, BUILD)?;
+    let release = process::target().join("release");
+    let mut command = Command::new(release.join("yardstick"));
+    command.arg("report").arg("--server").arg(release.join("stanchion")).args(words).current_dir(process::root());
+    process::run(command, REPORT).map(|()| true)
 }
 
 /// This function runs the soak test against the release binary.

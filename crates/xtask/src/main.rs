@@ -46,6 +46,12 @@ Commands:
              --messages N     messages in the deepest scenarios
              --full           20,000,000 messages
              --json FILE      append the figures as JSON lines
+  bench-report  The release binary beside the yardstick: a table and a plot, docs/bench-report.md (see docs/bench.md)
+             --only NAME      only this work (may be repeated)
+             --rounds N       how often each program takes its turn (5)
+             --messages N     messages of a run (200,000)
+             --dir DIR        where the data directories are made
+             --out PATH       where the report goes, without the ending
   soak     Mixed load with restarts, kills and a checker; is memory flat, is disk?
              --minutes N    how long (20)
 ";
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
         Command::Sim => simulation::seeds(&arguments),
         Command::SimBugs => simulation::bugs(&arguments),
         Command::Depth => endurance::depth(&arguments.passed_on),
+        Command::BenchReport => endurance::bench_report(&arguments.passed_on),
         Command::Soak => endurance::soak(arguments.minutes.unwrap_or(endurance::SOAK_MINUTES)),
     };
     match passed {

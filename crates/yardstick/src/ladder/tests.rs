@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Served {
     address: SocketAddr,
     directory: TempDir,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Served {
@@ -41,7 +41,7 @@ impl Served {
         let site = runtime.block_on(async { Site::open(&options) }).expect("a free port");
         let address = site.address().expect("an address");
         drop(runtime.spawn(site.serve()));
-        Self { address, directory, _runtime: runtime }
+        Self { address, directory, runtime }
     }
 
     fn client(&self) -> Client {
@@ -230,5 +230,29 @@ fn a_rung_that_verifies_refuses_a_send_without_a_signature() {
         let served = Served::start(rung, Syncing::Serving);
         let (status, answer) = served.client().call("SendMessage", SEND);
         assert_eq!((status, answer.contains("InvalidSignatureException")), (403, true), "{rung:?}: {answer}");
+    }
+}
+
+/// Lets the generator sign for an account, and counts what it was refused.
+fn refusals(rung: Rung, account: &str) -> u64 {
+    #[derive(clap::Parser)]
+    struct Words {
+        #[command(flatten)]
+        options: stanchion_bench::Options,
+    }
+    let served = Served::start(rung, Syncing::Serving);
+    let words = format!("bench send -n 20 -c 2 --sign {account} --endpoint http://{}", served.address);
+    let words = <Words as clap::Parser>::try_parse_from(words.split_whitespace()).expect("valid words");
+    let report = served.runtime.block_on(stanchion_bench::conduct(words.options));
+    // Without a queue there is no run at all.
+    report.map_or(u64::MAX, |report| report.errors.values().sum())
+}
+
+#[test]
+fn a_rung_that_verifies_takes_what_the_generator_signs_and_no_other_secret() {
+    for rung in [Rung::Signed, Rung::Full] {
+        assert_eq!(refusals(rung, "yardstick:yardstick-secret"), 0, "{rung:?}");
+        assert!(refusals(rung, "yardstick:another-secret") > 0, "{rung:?}");
+        assert!(refusals(rung, "another:yardstick-secret") > 0, "{rung:?}");
     }
 }

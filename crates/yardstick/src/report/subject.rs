@@ -1,0 +1,105 @@
+//! The programs that are measured.
+
+use crate::ladder::{Rung, Syncing};
+use clap::ValueEnum;
+use stanchion_bench::server::{Home, Server};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The binaries that subjects are started from.
+#[derive(Debug, Clone)]
+pub(super) struct Programs {
+    server: PathBuf,
+    yardstick: PathBuf,
+}
+
+impl Programs {
+    /// This function takes the server's binary, and this program for the rungs.
+    pub(super) fn new(server: &Path) -> Result<Self, String> {
+        let server = server.canonicalize().map_err(|source| format!("--server {}: {source}", server.display()))?;
+        let yardstick = std::env::current_exe().map_err(|source| format!("this program: {source}"))?;
+        Ok(Self { server, yardstick })
+    }
+
+    pub(super) fn server(&self) -> &Path {
+        &self.server
+    }
+}
+
+/// A program that answers the generator. To measure another one is to add a
+/// variant here, and to name it in the works that it takes part in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The server, with its default settings.
+    Stanchion,
+    /// A program of the ladder; `Syncing` is for those that write.
+    Rung(Rung, Syncing),
+}
+
+impl Subject {
+    /// This function gives the name that the report uses.
+    pub(super) fn name(self) -> String {
+        let Self::Rung(rung, syncing) = self else { return "Stanchion".to_owned() };
+        let number = Rung::value_variants().iter().position(|other| *other == rung).map_or(0, |at| at + 1);
+        let name = match rung {
+            Rung::Raw => "TCP and httparse",
+            Rung::Hyper => "hyper",
+            Rung::Parsed => "parsed",
+            Rung::Signed => "signed",
+            Rung::Durable => "durable",
+            Rung::Full => "signed and durable",
+        };
+        match (rung.keeps(), syncing) {
+            (false, _) => format!("rung {number}, {name}"),
+            (true, Syncing::Serving) => format!("rung {number}, {name} (serving thread)"),
+            (true, Syncing::Thread) => format!("rung {number}, {name} (own thread)"),
+        }
+    }
+
+    /// This function tells whether requests to it must be signed.
+    pub(super) fn verifies(self) -> bool {
+        matches!(self, Self::Rung(rung, _) if rung.verifies())
+    }
+
+    /// This function starts the program in a directory of its own below
+    /// `parent`.
+    pub(super) fn start(self, programs: &Programs, parent: &Path, number: u32) -> Result<Running, String> {
+        let home = Home::make(parent, &format!("subject-{number}")).map_err(|error| error.to_string())?;
+        let server = match self {
+            Self::Stanchion => Server::start(&programs.server, &[], &home),
+            Self::Rung(rung, syncing) => {
+                let mut command = Command::new(&programs.yardstick);
+                command.arg("serve").arg(word(rung)).arg("--sync").arg(word(syncing)).arg("--dir").arg(home.path());
+                Server::launch(command, &home)
+            }
+        };
+        Ok(Running { subject: self, server: server.map_err(|error| error.to_string())?, _home: home })
+    }
+}
+
+/// The value's name on the command line.
+fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().expect("no value is hidden").get_name().to_owned()
+}
+
+/// A program that runs. It ends with this value, and its directory goes.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) subject: Subject,
+    // Dropped first: the process ends before its directory goes.
+    pub(super) server: Server,
+    _home: Home,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rung, Subject, Syncing};
+
+    #[test]
+    fn rungs_are_numbered_from_the_bottom() {
+        let name = |rung, syncing| Subject::Rung(rung, syncing).name();
+        assert_eq!(name(Rung::Raw, Syncing::Thread), "rung 1, TCP and httparse");
+        assert_eq!(name(Rung::Durable, Syncing::Serving), "rung 5, durable (serving thread)");
+        assert_eq!(name(Rung::Full, Syncing::Thread), "rung 6, signed and durable (own thread)");
+    }
+}

@@ -1,0 +1,66 @@
+//! Small messages, where the overhead counts, and large ones, where the disk
+//! or the MD5 does.
+
+use super::DURABLE;
+use super::send::cheaper;
+use crate::report::disk;
+use crate::report::figures::Series;
+use crate::report::row::{Row, Unit};
+use crate::report::stage::{Load, Stage};
+use crate::report::subject::Subject;
+
+/// What a small message may cost beside the fifth rung.
+const SMALL_FACTOR: f64 = 1.25;
+/// How much of the disk's bandwidth, or one core's MD5, large ones must use.
+const LARGE_FACTOR: f64 = 0.7;
+/// Mebibytes sent in a round of large messages when there are as many messages
+/// as usual.
+const LARGE_MIB: u64 = 512;
+const MESSAGES_USUAL: u64 = 200_000;
+
+/// This function measures messages of 64 bytes, 64 KiB and 1 MiB.
+pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
+    let mut rows = small(stage)?;
+    for (size, name) in [(64 << 10, "64 KiB"), (1 << 20, "1 MiB")] {
+        rows.push(large(stage, size, name)?);
+    }
+    Ok(rows)
+}
+
+fn small(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
+    let running = stage.start_all([DURABLE[0], Subject::Stanchion, DURABLE[1]])?;
+    let messages = stage.options.messages;
+    let mut rows = Vec::new();
+    for (section, messages, name) in [
+        ("send", messages, "64 B: SendMessage"),
+        ("send-batch", 3 * messages, "64 B: SendMessageBatch of 10, by message"),
+    ] {
+        let load = Load::new(format!("{section} --size 64"), messages);
+        let [serving, stanchion, thread] =
+            stage.take_turns(running.each_ref().map(|running| (running, load.clone())))?;
+        let (limit, figures) = cheaper(section, (DURABLE[0], &serving), (DURABLE[1], &thread));
+        rows.push(Row::at_most_times(name, Unit::Micros, stanchion.cpu(section), SMALL_FACTOR, (&limit, figures)));
+    }
+    Ok(rows)
+}
+
+fn large(stage: &Stage<'_>, size: usize, name: &str) -> Result<Row, String> {
+    let running = stage.start(Subject::Stanchion)?;
+    let mebibytes = (LARGE_MIB * stage.options.messages / MESSAGES_USUAL).max(16);
+    let messages = (mebibytes << 20) / size as u64;
+    let load = Load::new(format!("send -c 16 --size {size}"), messages);
+    let (mut sent, mut written, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
+    let mebibytes = u32::try_from(mebibytes).map_err(|_| "--messages is too large for large messages".to_owned())?;
+    for round in 1..=stage.options.rounds {
+        eprintln!("  round {round}: {name}");
+        let disk = disk::sequential_write(&stage.options.dir, mebibytes);
+        written.push(disk.map_err(|source| format!("--dir {}: {source}", stage.options.dir.display()))?);
+        let report = stage.bear(&running, &load)?;
+        sent.push(report.sections[0].messages_per_second * size as f64 / f64::from(1 << 20));
+        hashed.push(disk::md5_rate(size, mebibytes));
+    }
+    let [written, hashed] = [written, hashed].map(Series::new);
+    let binds = if written.median() < hashed.median() { "the disk's sequential writes" } else { "MD5 on one core" };
+    let name = format!("{name}: SendMessage, 16 connections");
+    Ok(Row::at_least_times(name, Unit::MibPerSecond, Series::new(sent), LARGE_FACTOR, (binds, written.lower(&hashed))))
+}
