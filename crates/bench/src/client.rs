@@ -54,8 +54,17 @@ impl Client {
         call: &Call<'_>,
         read: impl FnOnce(Protocol, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Failure> {
-        let action = call.action();
         self.protocol.encode(&self.head, call, &mut self.request);
+        self.repeat(call.action(), read).await
+    }
+
+    /// This function sends the bytes of the last call, which was an `action`,
+    /// once more.
+    pub(crate) async fn repeat<T>(
+        &mut self,
+        action: Action,
+        read: impl FnOnce(Protocol, &[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Failure> {
         let reply = self
             .connection
             .exchange(&self.request)

@@ -97,6 +97,15 @@ async fn every_queue_gets_its_share_also_when_there_are_more_queues_than_connect
     assert!(depths.iter().all(|depth| *depth > 0), "{depths:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_messages_are_in_the_queue_as_were_asked_for_also_when_the_last_batch_is_shorter() {
+    for arguments in ["send", "send-batch", "send-batch --protocol query", "send-batch --batch 1"] {
+        let fake = Fake::start(None).await;
+        conduct(options(&fake, &format!("{arguments} -n 37 -c 2 --keep"))).await.expect("a report");
+        assert_eq!(fake.service.waiting(), 37, "{arguments}");
+    }
+}
+
 #[test]
 fn an_account_to_sign_for_has_a_key_and_a_secret() {
     for (text, is_valid) in

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::client::{Client, Failure};
 use crate::payload::{self, Number};
-use crate::protocol::{Call, FailedEntry, FifoIds, Malformed, Outgoing, Queue};
+use crate::protocol::{Action, Call, FailedEntry, FifoIds, Malformed, Outgoing, Queue};
 use crate::tally::Tally;
 use crate::{Protocol, WorkloadKind};
 use std::cell::{Cell, RefCell};
@@ -34,6 +34,22 @@ pub(crate) struct InFlight(Cell<Option<Instant>>);
 impl InFlight {
     pub(crate) fn longer_than(&self, limit: Duration, now: Instant) -> bool {
         self.0.get().is_some_and(|since| now.saturating_duration_since(since) > limit)
+    }
+}
+
+/// What a worker asks for.
+enum Request<'c> {
+    Call(&'c Call<'c>),
+    /// The last call once more.
+    Repeat(Action),
+}
+
+impl Request<'_> {
+    fn action(&self) -> Action {
+        match self {
+            Self::Call(call) => call.action(),
+            Self::Repeat(action) => *action,
+        }
     }
 }
 
@@ -114,7 +130,26 @@ impl Worker {
         message: Outgoing<'_>,
         due: Option<Instant>,
     ) -> Result<Answer<()>, Failure> {
-        self.call(&Call::Send { queue, message }, due, |_, _| Ok(()), |()| 1).await
+        self.call(Request::Call(&Call::Send { queue, message }), due, |_, _| Ok(()), |()| 1).await
+    }
+
+    /// This function tells whether all messages of `composer` make the same
+    /// request, so that it need not be made again: that would be most of what
+    /// this side of the socket costs.
+    pub(crate) fn repeats(&self, composer: &Composer) -> bool {
+        let signed = self.context.setup.options.sign.is_some();
+        !composer.numbered && self.queues() == 1 && !signed
+    }
+
+    /// This function sends once more what was sent last, which was one message.
+    pub(crate) async fn send_again(&mut self) -> Result<Answer<()>, Failure> {
+        self.call(Request::Repeat(Action::SendMessage), None, |_, _| Ok(()), |()| 1).await
+    }
+
+    /// This function sends once more what was sent last, which was a batch of
+    /// `entries`.
+    pub(crate) async fn send_batch_again(&mut self, entries: usize) -> Result<Answer<Vec<FailedEntry>>, Failure> {
+        self.batch(Request::Repeat(Action::SendMessageBatch), entries).await
     }
 
     /// This function sends a batch and returns the entries that were refused.
@@ -123,7 +158,7 @@ impl Worker {
         queue: &Queue,
         messages: &[Outgoing<'_>],
     ) -> Result<Answer<Vec<FailedEntry>>, Failure> {
-        self.batch(&Call::SendBatch { queue, messages }, messages.len()).await
+        self.batch(Request::Call(&Call::SendBatch { queue, messages }), messages.len()).await
     }
 
     /// This function receives up to `messages_max` messages, gives each to
@@ -136,12 +171,13 @@ impl Worker {
         each: impl FnMut(&str, &[u8]),
     ) -> Result<Answer<usize>, Failure> {
         let call = Call::Receive { queue, messages_max, wait_seconds, visibility_seconds: None };
-        self.call(&call, None, |protocol, body| protocol.messages(body, each), |count| *count as u64).await
+        self.call(Request::Call(&call), None, |protocol, body| protocol.messages(body, each), |count| *count as u64)
+            .await
     }
 
     /// This function deletes one message.
     pub(crate) async fn delete(&mut self, queue: &Queue, handle: &str) -> Result<Answer<()>, Failure> {
-        self.call(&Call::Delete { queue, handle }, None, |_, _| Ok(()), |()| 1).await
+        self.call(Request::Call(&Call::Delete { queue, handle }), None, |_, _| Ok(()), |()| 1).await
     }
 
     /// This function deletes up to ten messages and returns the entries that
@@ -151,14 +187,14 @@ impl Worker {
         queue: &Queue,
         handles: &[String],
     ) -> Result<Answer<Vec<FailedEntry>>, Failure> {
-        self.batch(&Call::DeleteBatch { queue, handles }, handles.len()).await
+        self.batch(Request::Call(&Call::DeleteBatch { queue, handles }), handles.len()).await
     }
 
-    async fn batch(&mut self, call: &Call<'_>, entries: usize) -> Result<Answer<Vec<FailedEntry>>, Failure> {
-        let action = call.action();
+    async fn batch(&mut self, request: Request<'_>, entries: usize) -> Result<Answer<Vec<FailedEntry>>, Failure> {
+        let action = request.action();
         let answer = self
             .call(
-                call,
+                request,
                 None,
                 |protocol, body| {
                     let failed = protocol.failed_entries(body)?;
@@ -176,20 +212,24 @@ impl Worker {
     /// Makes a call, counts it, and says when its answer was there.
     async fn call<T>(
         &mut self,
-        call: &Call<'_>,
+        request: Request<'_>,
         due: Option<Instant>,
         read: impl FnOnce(Protocol, &[u8]) -> Result<T, Malformed>,
         messages: impl FnOnce(&T) -> u64,
     ) -> Result<Answer<T>, Failure> {
         let started = Instant::now();
         self.in_flight.0.set(Some(started));
-        let result = self.client.call(call, read).await;
+        let action = request.action();
+        let result = match request {
+            Request::Call(call) => self.client.call(call, read).await,
+            Request::Repeat(action) => self.client.repeat(action, read).await,
+        };
         let at = Instant::now();
         self.in_flight.0.set(None);
         match result {
             Ok(value) => {
                 let latency = at.saturating_duration_since(due.unwrap_or(started));
-                self.tally.borrow_mut().record(call.action().name(), latency, messages(&value));
+                self.tally.borrow_mut().record(action.name(), latency, messages(&value));
                 Ok(Answer { value, at })
             }
             Err(failure) => {
