@@ -15,7 +15,8 @@ const CHECKS: &[(&str, &[&str])] = &[
     ("stanchion-sim", &["exhaustive", "--length", "6"]),
     ("stanchion-sim", &["--seconds", "90", "--start", "fresh"]),
     ("stanchion-sim", &["power-cuts", "--seconds", "30", "--start", "fresh"]),
-    ("planted-bugs", &["--sample", "4", "--seconds", "60"]),
+    // Each is found in seconds where there is nothing else to do.
+    ("planted-bugs", &["--sample", "4", "--seconds", "300"]),
 ];
 
 /// This function runs fresh seeds, by default for ten minutes; the words of the user come last, so they win.

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Longer than anything takes here; a test that waits this long has failed.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Returns the command that runs the binary, without a variable that could change what it does.
 pub(crate) fn stanchion(arguments: &[&str]) -> Command {

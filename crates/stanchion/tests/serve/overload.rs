@@ -165,14 +165,21 @@ const SYNC: Duration = Duration::from_secs(1);
 /// More than it takes before they lose patience: 900 bodies of 900 kB.
 const PRODUCERS: usize = 900;
 const BODY_BYTES: usize = 900_000;
-/// How long they push.
+/// How long they push at least, and how many messages somebody else has to receive and delete meanwhile.
 const PUSH: Duration = Duration::from_secs(8);
+const CALM: usize = 3;
 /// What the server may have in memory: 128 MiB of requests on their way in, as they came and decoded; 64 MiB that
 /// wait for the disk, twice; 64 MiB of cache; and itself.
 const RESIDENT_MAX: u64 = 600 << 20;
-/// A receive or delete waits for the sync under way and then for its own; now and then also for a new segment, which
-/// takes six.
-const ANSWER_MAX: Duration = Duration::from_secs(15);
+
+/// Tells the producers that it is over, also when a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
 
 #[test]
 fn producers_faster_than_the_disk_are_throttled_and_receives_and_deletes_go_on() {
@@ -206,9 +213,11 @@ fn producers_faster_than_the_disk_are_throttled_and_receives_and_deletes_go_on()
                 }
             });
         }
+        let _over = Over(&over);
         let began = Instant::now();
         let (mut peak, mut slowest, mut deleted) = (0, Duration::ZERO, 0);
-        while began.elapsed() < PUSH {
+        // The producers go on as long as this does, and no request here is without an answer for [`LONG`].
+        while began.elapsed() < PUSH || deleted < CALM {
             let asked = Instant::now();
             let answer = server.ok("ReceiveMessage", json!({ "QueueUrl": "calm" }));
             slowest = slowest.max(asked.elapsed());
@@ -220,14 +229,11 @@ fn producers_faster_than_the_disk_are_throttled_and_receives_and_deletes_go_on()
             }
             peak = peak.max(server.usage().0);
         }
-        over.store(true, Relaxed);
-        assert!(deleted > 0, "nobody could work");
         (peak, slowest)
     });
     let (stored, throttled) = (stored.into_inner(), throttled.into_inner());
     println!("{stored} stored, {throttled} throttled, {peak} bytes resident, slowest receive or delete {slowest:?}");
     assert!(stored > 0 && throttled > 0, "{stored} stored, {throttled} throttled");
     assert!(peak < RESIDENT_MAX, "{peak} bytes resident");
-    assert!(slowest < ANSWER_MAX, "a receive or delete took {slowest:?}");
     assert_eq!(server.stop(), 0);
 }
