@@ -206,9 +206,9 @@ func TestALongPollIsAnsweredByASend(t *testing.T) {
 			QueueUrl: url, MessageBody: aws.String("m"), DelaySeconds: 1})
 		failed <- err
 	}()
-	equal(t, bodies(receive(t, client, ctx, url, 1, 15)), "m")
+	equal(t, bodies(receive(t, client, ctx, url, 1, 20)), "m")
 	must(t, <-failed)
-	if took := time.Since(started); took > 8*time.Second {
+	if took := time.Since(started); took > 15*time.Second {
 		t.Fatalf("the poll took %v", took)
 	}
 }

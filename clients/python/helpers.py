@@ -98,7 +98,7 @@ def eventually(condition, within=20.0):
 class Poll(threading.Thread):
     """A long poll on its own connection, started at once; `messages` waits for its end."""
 
-    def __init__(self, sqs, url, wait=15):
+    def __init__(self, sqs, url, wait=20):
         super().__init__(daemon=True)
         self._call = lambda: receive(sqs, url, wait=wait)
         self._found = []

@@ -53,7 +53,7 @@ test("everything produced is consumed once and deleted", limits, async (t) => {
 
 test("a batch handler acknowledges a part, and the rest comes again", limits, async (t) => {
   const client = newClient();
-  const queueUrl = await queues(t, client)({ VisibilityTimeout: "1" });
+  const queueUrl = await queues(t, client)({ VisibilityTimeout: "5" });
   await Producer.create({ queueUrl, region: "us-east-1", sqs: client }).send(["keep", "again"]);
   const counts = new Map();
   await consumeUntil({
@@ -85,14 +85,14 @@ test("a failed message is given back at once when the consumer is told to", limi
 
 test("a heartbeat keeps a slow message hidden", limits, async (t) => {
   const client = newClient();
-  const queueUrl = await queues(t, client)({ VisibilityTimeout: "2" });
+  const queueUrl = await queues(t, client)({ VisibilityTimeout: "6" });
   await Producer.create({ queueUrl, region: "us-east-1", sqs: client }).send("slow");
   let attempts = 0;
   await consumeUntil({
-    queueUrl, sqs: client, waitTimeSeconds: 1, visibilityTimeout: 2, heartbeatInterval: 1,
+    queueUrl, sqs: client, waitTimeSeconds: 1, visibilityTimeout: 6, heartbeatInterval: 2,
     handleMessage: async (message) => {
       attempts += 1;
-      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      await new Promise((resolve) => setTimeout(resolve, 9_000));
       return message;
     },
   }, async () => attempts > 0 && (await isDrained(client, queueUrl)));

@@ -4,6 +4,9 @@ import time
 
 from helpers import Poll, attributes, delete, eventually, is_empty, receive, receive_one, refused
 
+# Sooner than a poll of 20 seconds ends by itself, and late enough for a busy machine.
+WOKEN = 15
+
 
 def waiting(sqs, url):
     """A long poll under way.
@@ -18,17 +21,17 @@ def waiting(sqs, url):
 
 def test_a_received_message_is_hidden_until_its_timeout(sqs, queue):
     sqs.send_message(QueueUrl=queue, MessageBody="m")
-    first = receive_one(sqs, queue, VisibilityTimeout=2)
-    received = time.monotonic()
+    asked = time.monotonic()
+    first = receive_one(sqs, queue, VisibilityTimeout=4)
     assert is_empty(sqs, queue)
     second = receive_one(sqs, queue)
-    assert time.monotonic() - received > 1.8
+    assert time.monotonic() - asked > 3.9
     assert second["ReceiptHandle"] != first["ReceiptHandle"]
     assert second["Attributes"]["ApproximateReceiveCount"] == "2"
 
 
 def test_the_timeout_of_the_queue_holds_without_one_in_the_request(sqs, make_queue):
-    url = make_queue(VisibilityTimeout=1)
+    url = make_queue(VisibilityTimeout=4)
     sqs.send_message(QueueUrl=url, MessageBody="m")
     receive_one(sqs, url)
     assert is_empty(sqs, url)
@@ -44,9 +47,9 @@ def test_zero_makes_a_message_visible_at_once(sqs, queue):
 
 def test_a_longer_timeout_counts_from_the_call(sqs, queue):
     sqs.send_message(QueueUrl=queue, MessageBody="m")
-    message = receive_one(sqs, queue, VisibilityTimeout=1)
+    message = receive_one(sqs, queue, VisibilityTimeout=4)
     sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=60)
-    assert receive(sqs, queue, wait=2) == []
+    assert receive(sqs, queue, wait=5) == []
 
 
 def test_twelve_hours_after_a_receive_is_too_long(sqs, queue):
@@ -93,10 +96,10 @@ def test_a_batch_of_visibility_changes_fails_entry_by_entry(sqs, queue):
 
 def test_a_delayed_message_comes_no_earlier_than_its_delay(sqs, queue):
     sent = time.monotonic()
-    sqs.send_message(QueueUrl=queue, MessageBody="m", DelaySeconds=2)
+    sqs.send_message(QueueUrl=queue, MessageBody="m", DelaySeconds=4)
     assert is_empty(sqs, queue)
     receive_one(sqs, queue)
-    assert time.monotonic() - sent > 1.9
+    assert time.monotonic() - sent > 3.9
 
 
 def test_a_delay_of_zero_overrides_the_queue(sqs, make_queue):
@@ -110,28 +113,28 @@ def test_a_wait_of_zero_overrides_the_queue(sqs, make_queue):
     url = make_queue(ReceiveMessageWaitTimeSeconds=20)
     asked = time.monotonic()
     assert is_empty(sqs, url)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < WOKEN
 
 
 def test_the_wait_of_the_queue_holds_without_one_in_the_request(sqs, make_queue):
     url = make_queue(ReceiveMessageWaitTimeSeconds=2)
     asked = time.monotonic()
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
-    assert 1.9 < time.monotonic() - asked < 8
+    assert 1.9 < time.monotonic() - asked < WOKEN
 
 
 def test_a_poll_is_woken_by_a_send(sqs, queue):
     poll = waiting(sqs, queue)
     sqs.send_message(QueueUrl=queue, MessageBody="m")
     assert len(poll.messages()) == 1
-    assert poll.seconds < 5
+    assert poll.seconds < WOKEN
 
 
 def test_a_poll_is_woken_by_the_end_of_a_delay(sqs, queue):
     poll = waiting(sqs, queue)
     sqs.send_message(QueueUrl=queue, MessageBody="m", DelaySeconds=1)
     assert len(poll.messages()) == 1
-    assert 1 < poll.seconds < 6
+    assert 1 < poll.seconds < WOKEN
 
 
 def test_a_poll_is_woken_by_the_end_of_a_timeout(sqs, queue):
@@ -139,7 +142,7 @@ def test_a_poll_is_woken_by_the_end_of_a_timeout(sqs, queue):
     receive_one(sqs, queue, VisibilityTimeout=2)
     poll = waiting(sqs, queue)
     assert len(poll.messages()) == 1
-    assert poll.seconds < 6
+    assert poll.seconds < WOKEN
 
 
 def test_a_poll_is_woken_by_a_visibility_of_zero(sqs, queue):
@@ -148,7 +151,7 @@ def test_a_poll_is_woken_by_a_visibility_of_zero(sqs, queue):
     poll = waiting(sqs, queue)
     sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
     assert len(poll.messages()) == 1
-    assert poll.seconds < 5
+    assert poll.seconds < WOKEN
 
 
 def test_a_poll_is_woken_when_a_group_unlocks(sqs, fifo):
@@ -158,4 +161,4 @@ def test_a_poll_is_woken_when_a_group_unlocks(sqs, fifo):
     poll = waiting(sqs, fifo)
     delete(sqs, fifo, first)
     assert [message["Body"] for message in poll.messages()] == ["1"]
-    assert poll.seconds < 5
+    assert poll.seconds < WOKEN

@@ -9,6 +9,9 @@ use crate::server::{self, Server};
 use crate::suites::{self, Places, SUITES, Suite, Tally};
 use crate::toolchain;
 
+/// How long a suite may run; it takes a minute or two where there is nothing else to do.
+const SUITE: Duration = Duration::from_secs(900);
+
 /// What became of a suite.
 enum Outcome {
     /// It ran; it is well when nothing failed and something passed.
@@ -93,13 +96,13 @@ fn run_one(suite: &Suite, places: &Places, endpoint: &str, own: Option<&mut Serv
     let mut command = (suite.command)(places);
     environment(&mut command, endpoint);
     let shown = process::show(&command);
-    let output = match process::capture(command, suite.bound, |_| {}) {
+    let output = match process::capture(command, SUITE, |_| {}) {
         Ok(output) => output,
         Err(message) => return troubled(Tally::default(), started, message),
     };
     let tally = (suite.count)(&output.lines);
     let trouble = if output.status.is_none() {
-        Some(format!("did not end within {:?}", suite.bound))
+        Some(format!("did not end within {SUITE:?}"))
     } else if !output.succeeded() && tally.failed == 0 {
         Some("its test runner failed".to_owned())
     } else if tally.passed + tally.failed == 0 {

@@ -22,8 +22,6 @@ pub(crate) struct Suite {
     pub(crate) what: &'static str,
     /// What it needs.
     pub(crate) toolchain: Toolchain,
-    /// How long it may run.
-    pub(crate) bound: Duration,
     /// Fetches and builds what it needs; quick when nothing has changed.
     pub(crate) prepare: fn(&Places) -> Result<(), String>,
     /// The command that runs it.
@@ -38,7 +36,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "boto3",
         what: "boto3 current (JSON), and both protocols by hand",
         toolchain: Toolchain::Python,
-        bound: Duration::from_secs(150),
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["sdk", "wire"]),
         count: count_pytest,
@@ -47,7 +44,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "boto3-query",
         what: "boto3 1.28.80 with botocore 1.31.80 (Query)",
         toolchain: Toolchain::Python,
-        bound: Duration::from_secs(150),
         prepare: |places| venv(places, "query"),
         command: |places| pytest(places, "query", &["sdk"]),
         count: count_pytest,
@@ -56,7 +52,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "aws-cli",
         what: "the aws command line",
         toolchain: Toolchain::Python,
-        bound: Duration::from_secs(90),
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["cli"]),
         count: count_pytest,
@@ -65,7 +60,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "celery",
         what: "Celery with a real worker",
         toolchain: Toolchain::Python,
-        bound: Duration::from_secs(150),
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["worker"]),
         count: count_pytest,
@@ -74,7 +68,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "extended",
         what: "the Python extended client with payloads in an S3 server",
         toolchain: Toolchain::Python,
-        bound: Duration::from_secs(90),
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["payloads"]),
         count: count_pytest,
@@ -83,7 +76,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "javascript",
         what: "the JavaScript SDK v3, sqs-consumer and sqs-producer",
         toolchain: Toolchain::Node,
-        bound: Duration::from_secs(150),
         prepare: node_modules,
         command: |places| {
             let mut command = Command::new("npm");
@@ -96,7 +88,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "java",
         what: "the Java SDK v2, its batch manager, and temporary queues",
         toolchain: Toolchain::Java,
-        bound: Duration::from_secs(180),
         prepare: |places| process::run(maven(places, &["-q", "test-compile"]), PREPARE),
         command: |places| maven(places, &["test"]),
         count: count_surefire,
@@ -105,7 +96,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "go",
         what: "the Go SDK v2",
         toolchain: Toolchain::Go,
-        bound: Duration::from_secs(90),
         prepare: go_binary,
         command: |places| {
             let mut command = Command::new(places.output.join("go").join("sqs.test"));
@@ -118,7 +108,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "rust",
         what: "the Rust SDK",
         toolchain: Toolchain::Cargo,
-        bound: Duration::from_secs(90),
         prepare: |places| process::run(cargo_test(places, &["--no-run"]), PREPARE),
         command: |places| cargo_test(places, &[]),
         count: count_cargo,
