@@ -59,32 +59,42 @@ const SIZE: usize = 1024;
 const CONNECTIONS: usize = 64;
 
 /// This function measures, and writes the report after every work, so that one
-/// that is broken off has shown what it has.
+/// that is broken off has shown what it has. A work that fails is named in the
+/// report, and the next one begins.
 ///
 /// # Errors
 ///
-/// A sentence when a program does not start, a request fails, or the report
-/// cannot be written.
+/// What could not be measured, because a program did not start or a request
+/// failed; an interrupt; a report that cannot be written.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     allow_connections();
     let machine = Machine::look(&options.server, &options.dir)?;
     let works = if options.only.is_empty() { Work::all() } else { options.only.clone() };
     let programs = Programs::new(&options.server)?;
     let stage = Stage::new(options, programs)?;
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut failures): (Vec<Row>, Vec<String>) = Default::default();
     for work in works {
         eprintln!("{}: {}", work.name(), work.description());
-        rows.extend(work.measure(&stage)?);
-        publish(options, &machine, &rows)?;
+        match work.measure(&stage) {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => {
+                eprintln!("  {error}");
+                failures.push(format!("{}: {error}", work.name()));
+            }
+        }
+        publish(options, &machine, &rows, &failures)?;
+        if stage.interrupted() {
+            return Err("interrupted".to_owned());
+        }
     }
     println!("{}", table::markdown(&rows));
-    Ok(())
+    if failures.is_empty() { Ok(()) } else { Err(format!("not measured: {}", failures.join("; "))) }
 }
 
-fn publish(options: &Options, machine: &Machine, rows: &[Row]) -> Result<(), String> {
+fn publish(options: &Options, machine: &Machine, rows: &[Row], failures: &[String]) -> Result<(), String> {
     let (text, picture) = (with_ending(&options.out, "md"), with_ending(&options.out, "svg"));
     let name = picture.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let page = table::page(machine, rows, options.rounds, &name);
+    let page = table::page(machine, rows, failures, options.rounds, &name);
     for (path, content) in [(text, page), (picture, plot::svg(rows))] {
         fs::write(&path, content).map_err(|source| format!("--out: {}: {source}", path.display()))?;
     }

@@ -1,5 +1,5 @@
-//! The report as a picture: one bar for each figure that has a bound, as long
-//! as the share of the bound that it uses up, and the bound as a line.
+//! The report as a picture: charts of figures that belong beside each other,
+//! and one of all bounds.
 
 use super::row::{Row, Verdict};
 use super::table::number;
@@ -7,49 +7,119 @@ use std::fmt::Write;
 
 const WIDTH: u32 = 1000;
 const NAMES: u32 = 470;
+/// The width of the figure that sets the scale; in the chart of bounds, of the
+/// bound.
+const SCALE: u32 = 220;
+/// A bar that would be longer, in times of the scale, is cut; its number says
+/// how long it is.
+const BAR_MAX: f64 = 2.0;
 const LINE: u32 = 22;
-const TOP: u32 = 46;
-/// Where the bound is drawn, in pixels behind the names.
-const BOUND: u32 = 300;
-/// A bar that would be longer is cut; its number says how long.
-const BAR_MAX: f64 = 1.6;
+const TITLE: u32 = 40;
+
+const FIRST: &str = "#36a";
+const PLAIN: &str = "#9ab";
+const WITHIN: &str = "#4a7";
+const OVER: &str = "#c54";
+
+/// One bar: its name, its share of the scale, what is written behind it.
+struct Bar<'r> {
+    name: &'r str,
+    share: f64,
+    text: String,
+    color: &'static str,
+}
 
 /// This function draws the picture.
 pub(super) fn svg(rows: &[Row]) -> String {
-    let bounded: Vec<_> = rows.iter().filter_map(|row| Some((row, row.used()?, row.verdict()?))).collect();
-    let height = TOP + LINE * u32::try_from(bounded.len()).unwrap_or(0) + 16;
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"white\"/>\n\
-         <text x=\"10\" y=\"20\" font-size=\"14\" font-weight=\"bold\">Share of its bound that each figure uses up</text>\n"
-    );
-    for (index, (row, used, verdict)) in bounded.iter().enumerate() {
-        let y = TOP + LINE * u32::try_from(index).unwrap_or(0);
-        bar(&mut out, y, &row.name, *used, *verdict).expect("writing to memory does not fail");
+    let mut canvas = Canvas { drawn: String::new(), y: 0 };
+    let mut titles: Vec<&str> = Vec::new();
+    for (title, _) in rows.iter().filter_map(|row| row.chart.as_ref()) {
+        if !titles.contains(&title.as_str()) {
+            titles.push(title);
+        }
     }
-    let (x, end) = (NAMES + BOUND, height - 10);
-    let line = format!(
-        "<line x1=\"{x}\" y1=\"30\" x2=\"{x}\" y2=\"{end}\" stroke=\"black\" stroke-dasharray=\"4 3\"/>\n\
-         <text x=\"{x}\" y=\"26\" text-anchor=\"middle\">the bound</text>\n</svg>\n"
-    );
-    out + &line
+    for title in titles {
+        canvas.chart(title, &side_by_side(rows, title));
+    }
+    canvas.chart("share of its bound that each figure uses up (the line is the bound)", &bounds(rows));
+    canvas.finish()
 }
 
-fn bar(out: &mut String, y: u32, name: &str, used: f64, verdict: Verdict) -> std::fmt::Result {
-    let color = match verdict {
-        Verdict::Within => "#4a7",
-        Verdict::Over => "#c54",
-    };
-    let length = used.clamp(0.0, BAR_MAX) * f64::from(BOUND);
-    let (text_y, bar_y, bar_height) = (y + 14, y + 3, LINE - 6);
-    writeln!(out, "<text x=\"{}\" y=\"{text_y}\" text-anchor=\"end\">{}</text>", NAMES - 8, escaped(name))?;
-    writeln!(
-        out,
-        "<rect x=\"{NAMES}\" y=\"{bar_y}\" width=\"{length:.1}\" height=\"{bar_height}\" fill=\"{color}\"/>"
-    )?;
-    let text = if used.is_finite() { number(used) } else { "over".to_owned() };
-    writeln!(out, "<text x=\"{:.1}\" y=\"{text_y}\">{text}</text>", f64::from(NAMES) + length + 6.0)
+/// The figures of one chart.
+fn side_by_side<'r>(rows: &'r [Row], title: &str) -> Vec<Bar<'r>> {
+    let charted = rows.iter().filter_map(|row| {
+        let (chart, name) = row.chart.as_ref()?;
+        (chart == title).then_some((row, name))
+    });
+    let mut first = None;
+    charted
+        .map(|(row, name)| {
+            let median = row.figures.median();
+            let color = if first.is_none() { FIRST } else { PLAIN };
+            let scale = *first.get_or_insert(median);
+            Bar { name, share: median / scale, text: format!("{} {}", number(median), row.unit.name()), color }
+        })
+        .collect()
+}
+
+/// All figures that have a bound.
+fn bounds(rows: &[Row]) -> Vec<Bar<'_>> {
+    let bounded = rows.iter().filter_map(|row| Some((row, row.used()?, row.verdict()?)));
+    bounded
+        .map(|(row, used, verdict)| Bar {
+            name: &row.name,
+            share: used,
+            text: if used.is_finite() { number(used) } else { "over".to_owned() },
+            color: if verdict == Verdict::Within { WITHIN } else { OVER },
+        })
+        .collect()
+}
+
+struct Canvas {
+    drawn: String,
+    y: u32,
+}
+
+impl Canvas {
+    fn chart(&mut self, title: &str, bars: &[Bar<'_>]) {
+        self.try_chart(title, bars).expect("writing to memory does not fail");
+    }
+
+    fn try_chart(&mut self, title: &str, bars: &[Bar<'_>]) -> std::fmt::Result {
+        let out = &mut self.drawn;
+        let text_y = self.y + 26;
+        writeln!(out, "<text x=\"10\" y=\"{text_y}\" font-size=\"14\" font-weight=\"bold\">{}</text>", escaped(title))?;
+        self.y += TITLE;
+        let (top, x) = (self.y, NAMES + SCALE);
+        for bar in bars {
+            let (text_y, bar_y, height) = (self.y + 14, self.y + 3, LINE - 6);
+            let length = bar.share.clamp(0.0, BAR_MAX) * f64::from(SCALE);
+            let end = f64::from(NAMES) + length + 6.0;
+            writeln!(out, "<text x=\"{}\" y=\"{text_y}\" text-anchor=\"end\">{}</text>", NAMES - 8, escaped(bar.name))?;
+            writeln!(
+                out,
+                "<rect x=\"{NAMES}\" y=\"{bar_y}\" width=\"{length:.1}\" height=\"{height}\" fill=\"{}\"/>",
+                bar.color
+            )?;
+            writeln!(out, "<text x=\"{end:.1}\" y=\"{text_y}\">{}</text>", bar.text)?;
+            self.y += LINE;
+        }
+        writeln!(
+            out,
+            "<line x1=\"{x}\" y1=\"{top}\" x2=\"{x}\" y2=\"{}\" stroke=\"#444\" stroke-dasharray=\"4 3\"/>",
+            self.y
+        )
+    }
+
+    fn finish(self) -> String {
+        let height = self.y + 16;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+             viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+             <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"white\"/>\n{}</svg>\n",
+            self.drawn
+        )
+    }
 }
 
 fn escaped(text: &str) -> String {
@@ -62,17 +132,21 @@ mod tests {
     use crate::report::figures::Series;
     use crate::report::row::Unit;
 
+    fn one(figure: f64) -> Series {
+        Series::new(vec![figure])
+    }
+
     #[test]
     fn every_bounded_figure_has_a_bar_of_its_share() {
-        let row = |name: &str, figure| Row::at_most(name, Unit::Millis, Series::new(vec![figure]), 100.0);
-        let shown = Row::shown("no bound", Unit::Millis, Series::new(vec![1.0]));
-        let nothing = Row::at_most("none", Unit::Millis, Series::new(vec![1.0]), 0.0);
+        let row = |name: &str, figure| Row::at_most(name, Unit::Millis, one(figure), 100.0);
+        let shown = Row::shown("no bound", Unit::Millis, one(1.0));
+        let nothing = Row::at_most("none", Unit::Millis, one(1.0), 0.0);
         let picture = svg(&[row("half & <half>", 50.0), shown, row("much", 900.0), nothing]);
         assert_eq!(picture.matches("<rect").count(), 4, "the paper and three bars: {picture}");
         for expected in [
             "half &amp; &lt;half&gt;",
-            "width=\"150.0\"",
-            "width=\"480.0\"",
+            "width=\"110.0\"",
+            "width=\"440.0\"",
             ">9.00<",
             ">0.50<",
             ">over<",
@@ -82,5 +156,19 @@ mod tests {
             assert!(picture.contains(expected), "{expected}: {picture}");
         }
         assert!(!picture.contains("no bound") && picture.ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn the_figures_of_a_chart_stand_beside_each_other_on_the_scale_of_the_first() {
+        let row = |chart: &str, name: &str, figure| Row::shown("long", Unit::Micros, one(figure)).charted(chart, name);
+        let rows =
+            [row("a", "server", 20.0), row("a", "rung", 10.0), row("b", "server", 3.0), row("b", "peer", 1400.0)];
+        let picture = svg(&rows);
+        assert_eq!(picture.matches("<rect").count(), 5, "the paper and four bars: {picture}");
+        for expected in ["width=\"220.0\"", "width=\"110.0\"", "width=\"440.0\"", ">20.0 us<", ">1400 us<", ">peer<"] {
+            assert!(picture.contains(expected), "{expected}: {picture}");
+        }
+        let titles = [">a<", ">b<", "share of its bound"].map(|title| picture.find(title).expect(title));
+        assert!(titles.is_sorted(), "{picture}");
     }
 }

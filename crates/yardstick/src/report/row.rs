@@ -66,12 +66,14 @@ pub(super) struct Row {
     pub(super) unit: Unit,
     pub(super) figures: Series,
     pub(super) bound: Bound,
+    /// The chart that the figure is drawn in beside others, and its name there.
+    pub(super) chart: Option<(String, String)>,
 }
 
 impl Row {
     /// This function makes a row that has no bound.
     pub(super) fn shown(name: impl Into<String>, unit: Unit, figures: Series) -> Self {
-        Self { name: name.into(), unit, figures, bound: Bound::Shown }
+        Self { name: name.into(), unit, figures, bound: Bound::Shown, chart: None }
     }
 
     /// This function makes a row whose figure may be `factor` times another.
@@ -83,7 +85,7 @@ impl Row {
         other: (&str, Series),
     ) -> Self {
         let other = Other { name: other.0.to_owned(), figures: other.1 };
-        Self { name: name.into(), unit, figures, bound: Bound::AtMostTimes(factor, other) }
+        Self { name: name.into(), unit, figures, bound: Bound::AtMostTimes(factor, other), chart: None }
     }
 
     /// This function makes a row whose figure must be `factor` times another.
@@ -95,12 +97,18 @@ impl Row {
         other: (&str, Series),
     ) -> Self {
         let other = Other { name: other.0.to_owned(), figures: other.1 };
-        Self { name: name.into(), unit, figures, bound: Bound::AtLeastTimes(factor, other) }
+        Self { name: name.into(), unit, figures, bound: Bound::AtLeastTimes(factor, other), chart: None }
     }
 
     /// This function makes a row whose figure may be `most`.
     pub(super) fn at_most(name: impl Into<String>, unit: Unit, figures: Series, most: f64) -> Self {
-        Self { name: name.into(), unit, figures, bound: Bound::AtMost(most) }
+        Self { name: name.into(), unit, figures, bound: Bound::AtMost(most), chart: None }
+    }
+
+    /// This function puts the figure into a chart, under a shorter name. The
+    /// first one of a chart sets its scale.
+    pub(super) fn charted(self, chart: &str, name: impl Into<String>) -> Self {
+        Self { chart: Some((chart.to_owned(), name.into())), ..self }
     }
 
     /// This function gives the ratio to the other figure by round, if there is

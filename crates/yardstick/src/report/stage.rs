@@ -14,6 +14,7 @@ pub(super) struct Stage<'a> {
     pub(super) programs: Programs,
     runtime: Runtime,
     started: Cell<u32>,
+    interrupted: Cell<bool>,
 }
 
 /// A load on a program: the generator's own words.
@@ -94,7 +95,7 @@ impl<'a> Stage<'a> {
             .enable_all()
             .build()
             .map_err(|source| format!("starting a runtime: {source}"))?;
-        Ok(Self { options, programs, runtime, started: Cell::new(0) })
+        Ok(Self { options, programs, runtime, started: Cell::new(0), interrupted: Cell::new(false) })
     }
 
     /// This function starts a program.
@@ -129,6 +130,11 @@ impl<'a> Stage<'a> {
         Ok(turns)
     }
 
+    /// This function tells whether the user has had enough.
+    pub(super) fn interrupted(&self) -> bool {
+        self.interrupted.get()
+    }
+
     /// This function loads a program once.
     pub(super) fn bear(&self, running: &Running, load: &Load) -> Result<Report, String> {
         let pid = running.server.pid();
@@ -142,6 +148,7 @@ impl<'a> Stage<'a> {
         let report = self.runtime.block_on(stanchion_bench::conduct(options));
         let report = report.map_err(|error| failed(error.to_string()))?;
         if report.interrupted {
+            self.interrupted.set(true);
             return Err("interrupted".to_owned());
         }
         if let Some((error, count)) = report.errors.first_key_value() {

@@ -9,9 +9,9 @@ const HEAD: &str = "\
 | --- | ---: | ---: | --- | ---: | ---: | ---: | --- |
 ";
 
-/// This function writes the whole page; `picture` is the name of the plot's
-/// file beside it.
-pub(super) fn page(machine: &Machine, rows: &[Row], rounds: u32, picture: &str) -> String {
+/// This function writes the whole page. `failures` are works that were not
+/// measured, and `picture` is the name of the plot's file beside it.
+pub(super) fn page(machine: &Machine, rows: &[Row], failures: &[String], rounds: u32, picture: &str) -> String {
     let mut out = "# Benchmark report\n\n".to_owned();
     let counts = |verdict| rows.iter().filter(|row| row.verdict() == Some(verdict)).count();
     let (within, over) = (counts(Verdict::Within), counts(Verdict::Over));
@@ -24,6 +24,10 @@ pub(super) fn page(machine: &Machine, rows: &[Row], rounds: u32, picture: &str) 
     .expect("writing to memory does not fail");
     for (name, value) in &machine.0 {
         writeln!(out, "- {name}: {value}").expect("writing to memory does not fail");
+    }
+    for failure in failures {
+        let line = failure.split_whitespace().collect::<Vec<_>>().join(" ");
+        writeln!(out, "- **not measured**: {line}").expect("writing to memory does not fail");
     }
     out + "\n" + &markdown(rows) + &format!("\n![the figures beside their bounds]({picture})\n")
 }
@@ -126,8 +130,14 @@ mod tests {
     #[test]
     fn the_page_says_on_what_it_was_measured_and_how_it_went() {
         let machine = Machine(vec![("kernel", "Linux 1".to_owned())]);
-        let page = page(&machine, &rows(), 5, "report.svg");
-        for expected in ["- kernel: Linux 1\n", "5 rounds; 3 figures within their bounds, 1 over", "](report.svg)"] {
+        let failures = ["drain: the server\nended".to_owned()];
+        let page = page(&machine, &rows(), &failures, 5, "report.svg");
+        for expected in [
+            "- kernel: Linux 1\n",
+            "- **not measured**: drain: the server ended\n",
+            "5 rounds; 3 figures within their bounds, 1 over",
+            "](report.svg)",
+        ] {
             assert!(page.contains(expected), "{expected}: {page}");
         }
     }

@@ -42,8 +42,10 @@ fn measure(stage: &Stage<'_>, section: &str, load: &Load, (name, factor): (&str,
     let [raw, .., serving, stanchion, thread, _, _] = &turns;
     let generator = raw.generator_cpu(section);
     let (chosen, limit) = cheaper(section, (DURABLE[0], serving), (DURABLE[1], thread));
+    let chart = format!("{name}: CPU of the server");
     let mut rows = vec![
-        Row::at_most_times(name, Unit::Micros, stanchion.cpu(section), factor, (&chosen, limit)),
+        Row::at_most_times(name, Unit::Micros, stanchion.cpu(section), factor, (&chosen, limit))
+            .charted(&chart, Subject::Stanchion.name()),
         Row::at_most_times(
             format!("{name}: the load generator"),
             Unit::Micros,
@@ -53,7 +55,9 @@ fn measure(stage: &Stage<'_>, section: &str, load: &Load, (name, factor): (&str,
         ),
     ];
     for (subject, turns) in SUBJECTS.iter().zip(&turns).filter(|(subject, _)| **subject != Subject::Stanchion) {
-        rows.push(Row::shown(format!("{name}: {}", subject.name()), Unit::Micros, turns.cpu(section)));
+        let subject = subject.name();
+        let row = Row::shown(format!("{name}: {subject}"), Unit::Micros, turns.cpu(section));
+        rows.push(row.charted(&chart, subject));
     }
     Ok(rows)
 }
