@@ -250,7 +250,7 @@ impl Sweep {
         }
     }
 
-    /// Tells whether the journal has something to give back first.
+    /// Tells whether the journal has something to give back first: a file of it, long before which a snapshot is due.
     fn is_owed(&self, engine: &Engine) -> bool {
         engine.usage().freed() - self.returned >= engine.usage().options().segment_bytes
     }

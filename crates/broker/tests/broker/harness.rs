@@ -17,7 +17,7 @@ use stanchion_types::response::{ReceivedMessage, Response, Sent};
 use stanchion_types::{AccountId, Error, QueueLocator, QueueName, Region};
 
 /// Longer than any answer takes; a test that waits this long has failed.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A broker, its journal and who calls it.
 pub(crate) struct World {
