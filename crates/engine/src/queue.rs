@@ -188,16 +188,17 @@ impl Queue {
     /// FIFO queue it must not overtake delayed messages of its group, so it stands behind them.
     pub(crate) fn state_on_arrival(&self, now: Timestamp) -> State {
         let Some(overdue) = self.due_without_delay(now) else { return State::Ready };
-        let warm = self.delays.line().next_back().map(|key| self.fifo_due(key));
-        let cold = self.newest_delayed_on_pages(now).map(|sent| sent.plus_seconds(self.attributes.delay_seconds));
-        let is_held = warm.into_iter().chain(cold).any(|due| due > now);
-        State::Delayed { due: if is_held { Timestamp::NEVER } else { overdue } }
+        State::Delayed { due: if self.newest_held(now).is_some() { Timestamp::NEVER } else { overdue } }
     }
 
-    /// Returns when the newest delayed message of a FIFO queue was sent; `None` if there is none.
-    pub(crate) fn newest_delayed(&self, now: Timestamp) -> Option<Timestamp> {
-        let warm = self.delays.line().next_back().map(|key| self.message(key).sent_at);
-        warm.max(self.newest_delayed_on_pages(now))
+    /// Returns when the newest message of a FIFO queue was sent that its delay still holds; `None` if there is none. One
+    /// that only waits for others is none.
+    pub(crate) fn newest_held(&self, now: Timestamp) -> Option<Timestamp> {
+        let delayed = |key: &MessageKey| self.message(*key).state != State::Delayed { due: Timestamp::ZERO };
+        let warm = self.delays.line().rev().find(delayed).map(|key| self.message(key).sent_at);
+        // Nobody leaves memory who only waits for others, for those are due.
+        let newest = warm.max(self.newest_delayed_on_pages(now))?;
+        (newest.plus_seconds(self.attributes.delay_seconds) > now).then_some(newest)
     }
 
     /// Returns when the newest delayed message on a page was sent, unless that is so long ago that only what has

@@ -23,8 +23,10 @@ impl Engine {
         let queue = self.existing(id)?;
         let mut events = Vec::with_capacity(messages.len());
         // On a FIFO queue nobody overtakes a message that is still delayed: who comes behind one counts as sent no
-        // earlier, as the delay is the same for all.
-        let mut delayed = queue.newest_delayed(now);
+        // earlier, as the delay is the same for all. And nobody overtakes those whose delay is over, but who have not been
+        // read back yet.
+        let mut held = queue.newest_held(now);
+        let overdue = queue.due_without_delay(now);
         for (index, message) in messages.iter().enumerate() {
             if let Err(error) = admit(queue, message) {
                 return Ok(Decision::answer(Reply::Imported(Err((index, error)))));
@@ -32,11 +34,11 @@ impl Engine {
             // What a clock that was ahead has written would be kept too long.
             let mut sent_at = message.sent_at.min(now);
             let due = if queue.is_fifo() {
-                if delayed.is_some() || sent_at.plus_seconds(queue.attributes.delay_seconds) > now {
-                    sent_at = sent_at.max(delayed.unwrap_or_default());
-                    delayed = Some(sent_at);
+                if held.is_some() || sent_at.plus_seconds(queue.attributes.delay_seconds) > now {
+                    sent_at = sent_at.max(held.unwrap_or_default());
+                    held = Some(sent_at);
                 }
-                delayed.map(|_| Timestamp::NEVER)
+                held.map_or(overdue, |_| Some(Timestamp::NEVER))
             } else {
                 let latest = now.plus_seconds(VISIBILITY_SECONDS_MAX);
                 message.hidden_until.map(|until| until.min(latest)).filter(|until| *until > now)

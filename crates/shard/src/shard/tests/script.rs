@@ -58,6 +58,8 @@ fn play(options: &Options, story: &str, restarts: Restarts) {
 struct World {
     options: Options,
     driven: Driven,
+    /// Whether nothing that is read arrives.
+    stalled: bool,
     snapshot: Option<(u64, Vec<u8>)>,
     /// The receipts that were handed out for a body, the last one at the end.
     receipts: BTreeMap<String, Vec<Receipt>>,
@@ -70,6 +72,7 @@ impl World {
         World {
             driven: Driven::new(options.clone(), Timestamp::from_millis(START)),
             options,
+            stalled: false,
             snapshot: None,
             receipts: BTreeMap::new(),
             parked: BTreeMap::new(),
@@ -93,6 +96,9 @@ impl World {
         }
         assert_eq!(shard.snapshot(), self.driven.shard.snapshot(), "the restarted shard has another state");
         self.driven.shard = shard;
+        // What was asked for is asked for again.
+        self.driven.reads.clear();
+        self.driven.fetches.clear();
     }
 
     fn step(&mut self, step: &str) -> String {
@@ -101,6 +107,11 @@ impl World {
         self.driven.now = Timestamp::from_millis(START + millis(time));
         let verb = words.next().expect("a time is followed by a command");
         let words: Vec<&str> = words.collect();
+        if verb == "disk" {
+            self.stalled = words == ["stalls"];
+            self.read();
+            return self.hear(None);
+        }
         if verb == "tick" {
             self.driven.handle(Input::Tick);
             self.read();
@@ -117,7 +128,7 @@ impl World {
 
     /// Reads all that the shard wants to read.
     fn read(&mut self) {
-        loop {
+        while !self.stalled {
             if !self.driven.reads.is_empty() {
                 self.driven.answer_read();
             } else if let Some((read, _, pieces)) = self.driven.fetches.pop() {

@@ -248,6 +248,32 @@ fn a_dead_letter_does_not_overtake_delayed_messages_that_are_on_pages() {
 }
 
 #[test]
+fn an_import_waits_for_overdue_messages_on_pages_and_no_longer() {
+    check_with(
+        tiny(),
+        "
+        0s create d.fifo content=true delay=30
+        0s create q.fifo content=true visibility=0 dlq=d.fifo/1
+        0s send d.fifo a.1 a.2 a.3 a.4 a.5 a.6 => ok ok ok ok ok ok
+        1s send q.fifo a.7
+        1s receive q.fifo => a.7
+        40s disk stalls
+        40s receive q.fifo => nothing
+        41s import d.fifo a.8 ago=60
+        41s import d.fifo a.9 ago=5
+        41s import d.fifo a.10 ago=60
+        41s disk goes on
+        41s tick
+        41s count d.fifo => 8/0/2
+        41s receive d.fifo n=1 => a.1
+        41s delete d.fifo a.1 => ok
+        65s count d.fifo => 7/0/2
+        66s count d.fifo => 9/0/0
+        ",
+    );
+}
+
+#[test]
 fn a_move_task_moves_delayed_messages_from_pages_when_they_are_visible() {
     check_with(
         tiny(),
