@@ -73,6 +73,8 @@ pub(crate) struct Queue {
     pub(crate) attempts: Vec<Attempt>,
     /// What fairness remembers; nothing on a FIFO queue.
     pub(crate) conduct: Conduct,
+    /// How many dead letters have left at the last moment at which any did.
+    pub(crate) departed: (Timestamp, usize),
 }
 
 #[derive(Clone, Debug)]

@@ -228,6 +228,7 @@ impl Shadow {
             originals: Vec::new(),
             attempts: Vec::new(),
             conduct: Conduct::default(),
+            departed: (Timestamp::ZERO, 0),
         };
         self.queues.insert(id, Arc::new(queue));
         Happened(1, Reply::Queue(id))

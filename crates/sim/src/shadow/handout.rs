@@ -63,7 +63,9 @@ impl Shadow {
             permitted(queue, *key, &keys[..place])?;
         }
         let visible = queue.messages.iter().filter(|message| message.state == State::Visible).count();
-        let whole = !paged && visible <= window_standard;
+        // When it was decided who is served, the dead letters that have just left were in the way of others.
+        let departed = if queue.departed.0 == now { queue.departed.1 } else { 0 };
+        let whole = !paged && visible + departed <= window_standard;
         let mut fairness = Fairness::default();
         if queue.is_fifo() {
             contiguous(queue, keys)?;

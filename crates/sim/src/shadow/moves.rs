@@ -33,6 +33,10 @@ impl Shadow {
                 Message { revived: false, key: there.0, source: Some(arn.clone()), sent_at, renamed, ..message };
             self.enter(to, moved)?;
         }
+        if let Some(queue) = self.queue_mut(from) {
+            let before = if queue.departed.0 == now { queue.departed.1 } else { 0 };
+            queue.departed = (now, before + moves.len());
+        }
         self.advance(now);
         Ok(())
     }
