@@ -459,11 +459,18 @@ impl Janitor {
             desk.rest();
             desk.spare.take()
         };
-        if spare.is_some() {
-            self.reserve.note_refusal();
-            return self.disk.remove(SPARE).and_then(|()| self.disk.sync_directory("journal")).is_ok();
-        }
-        self.reserve.spend(keep)
+        let made = match spare {
+            Some(_) => {
+                self.reserve.note_refusal();
+                self.disk.remove(SPARE).and_then(|()| self.disk.sync_directory("journal")).is_ok()
+            }
+            None => self.reserve.spend(keep),
+        };
+        // Whoever fills the reserve up may sleep, or be about to, because it was full, and nothing else need happen that
+        // wakes it.
+        drop(self.lock());
+        self.changed.notify_all();
+        made
     }
 
     /// Puts segments away, or the first of them if the writer becomes late meanwhile; returns how many.

@@ -122,6 +122,19 @@ fn space_that_others_give_back_ends_the_shortage_without_a_restart() {
 }
 
 #[test]
+fn a_reserve_that_a_snapshot_has_used_is_filled_up_though_nothing_more_is_written() {
+    let disk = Simulated::new();
+    let journal = open(&disk, OPTIONS).expect("opens");
+    let last = append(&journal, 5, LENGTH);
+    journal.settle();
+    disk.set_space(disk.used());
+    journal.save_snapshot(SHARD, last, Bytes::from(vec![7; 8000])).expect("the reserve makes place");
+    assert_eq!(journal.room(), Room::Low);
+    disk.set_space(1 << 30);
+    wait_for(&journal, Room::Plenty);
+}
+
+#[test]
 fn space_that_the_journal_itself_gives_back_ends_the_shortage_without_a_restart() {
     for used_up in [false, true] {
         let (disk, journal, mut last) = full();
