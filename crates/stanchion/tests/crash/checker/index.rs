@@ -140,8 +140,9 @@ fn receipt<'a>(event: &Event, queue: &'static str, handle: &'a str, outcome: &Ou
 impl Message<'_> {
     /// The earliest moment at which the invisibility that `delivered` began can
     /// have ended, by its own timeout or by a change of it. A change that was
-    /// acknowledged found the message still in flight and replaced the end; of
-    /// one without an answer nobody knows.
+    /// acknowledged before that found the message still in flight and replaced
+    /// the end. One that came later may have found it visible, which is no
+    /// error and changes nothing; and of one without an answer nobody knows.
     pub(super) fn invisible_until(&self, delivered: &Delivered<'_>) -> Micros {
         let mut until = delivered.invoked + delivered.visibility_ms * 1000;
         for (change, timeout_ms) in &self.changes {
@@ -149,7 +150,8 @@ impl Message<'_> {
                 continue;
             }
             let changed = change.invoked + timeout_ms * 1000;
-            until = if change.acknowledged { changed } else { until.min(changed) };
+            let in_flight = change.acknowledged && change.returned + EARLY_MAX <= until;
+            until = if in_flight { changed } else { until.min(changed) };
         }
         until.saturating_sub(EARLY_MAX)
     }

@@ -319,6 +319,17 @@ fn a_changed_visibility_counts_from_the_change() {
 }
 
 #[test]
+fn a_change_that_may_have_come_too_late_promises_nothing() {
+    for (at, rules) in [(900, vec![Rule::DeliveredWhileInvisible]), (995, vec![])] {
+        let found = broken(|story| {
+            story.send(Q, "a").receive(Q, &["a"]).at(at).change("a", 5000, YES);
+            story.at(1500).receive(Q, &["a#2"]).delete(Q, "a#2");
+        });
+        assert_eq!(found, rules, "changed at {at}");
+    }
+}
+
+#[test]
 fn a_dedup_id_accepted_twice_is_seen() {
     let answered = broken(|story| {
         let first = story.stored(FIFO, "a");
