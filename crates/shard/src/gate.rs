@@ -44,6 +44,11 @@ impl Gate {
         }
     }
 
+    /// Lists whose replies wait, those decided first in front.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.waiting.iter().map(|(_, ticket, _)| *ticket)
+    }
+
     /// Returns the position up to which everything is durable.
     pub(crate) fn durable(&self) -> u64 {
         self.durable

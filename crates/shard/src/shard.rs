@@ -194,6 +194,11 @@ impl Shard {
         self.waiters.take_all()
     }
 
+    /// Lists the callers whose replies wait for what they tell of to be durable, in the order in which they were decided.
+    pub fn undelivered(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.gate.tickets()
+    }
+
     /// Tells whether the receive of this ticket is parked.
     pub fn is_parked(&self, ticket: Ticket) -> bool {
         self.waiters.holds(ticket)

@@ -253,6 +253,10 @@ impl Oracle {
                 pending.stand = Stand::Parked { until: now.plus_seconds(wait), arrival: self.arrivals };
             }
         }
+        // Of two commands that the same event could come from, it comes from the one that was decided first. What wrote
+        // nothing is not held back, and its order does not matter.
+        let order: BTreeMap<Ticket, usize> = shard.undelivered().zip(0..).collect();
+        decided.sort_by_key(|(ticket, _)| order.get(ticket).copied());
         decided
     }
 

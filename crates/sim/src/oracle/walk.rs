@@ -4,11 +4,11 @@ use stanchion_engine::command::{Command, Receive, Reply};
 use stanchion_engine::event::Event;
 use stanchion_engine::ids::{QueueId, Span};
 use stanchion_shard::Ticket;
-use stanchion_types::{Code, Error, Timestamp};
+use stanchion_types::{Code, Error};
 
 use super::{Oracle, Pending, Stand, Turn};
 use crate::coverage::Mark;
-use crate::shadow::{Explanation, Shadow, Violation};
+use crate::shadow::{Explanation, Violation};
 
 impl Oracle {
     /// Walks through the events of a turn; returns for each decided command the answers that would be true.
@@ -45,7 +45,12 @@ impl Oracle {
                     answers[index].extend(replies);
                 }
             }
-            if let Some((index, taken, reply)) = self.next(decided, &done, &plain[at..], now) {
+            for (index, (_, pending)) in decided.iter().enumerate() {
+                if done[index] || matches!(pending.command, Command::Receive(_)) {
+                    continue;
+                }
+                let explanation = self.truth.shadow.explain(&pending.command, &plain[at..], &self.truth.layout, now);
+                let Explanation::Happened(taken, reply) = explanation else { continue };
                 for (event, span) in &events[at..at + taken] {
                     if matches!(event, Event::Repaged { .. }) {
                         self.coverage.deleted_from_page();
@@ -53,7 +58,7 @@ impl Oracle {
                     self.truth.layout.follow(event, *span, position)?;
                     self.coverage.event(event);
                 }
-                self.coverage.command(&decided[index].1.command, &reply);
+                self.coverage.command(&pending.command, &reply);
                 at += taken;
                 answers[index] = vec![reply];
                 done[index] = true;
@@ -75,42 +80,6 @@ impl Oracle {
             }
         }
         Ok(answers)
-    }
-
-    /// Lets a command happen that the next events come from, if there is one: returns its index, how many events those
-    /// are, and the answer.
-    ///
-    /// Of deletions that fit it is the one that explains the fewest events, because others may have been decided between
-    /// what two of them have deleted.
-    fn next(
-        &mut self,
-        decided: &[(Ticket, Pending)],
-        done: &[bool],
-        events: &[Event],
-        now: Timestamp,
-    ) -> Option<(usize, usize, Reply)> {
-        let is_deletion = |index: &usize| matches!(decided[*index].1.command, Command::Delete { .. });
-        let left: Vec<usize> = (0..decided.len())
-            .filter(|&index| !done[index] && !matches!(decided[index].1.command, Command::Receive(_)))
-            .collect();
-        let mut deletions: Option<(usize, usize, Reply, Shadow)> = None;
-        for index in left.iter().copied().filter(is_deletion) {
-            let mut shadow = self.truth.shadow.clone();
-            let explanation = shadow.explain(&decided[index].1.command, events, &self.truth.layout, now);
-            let Explanation::Happened(taken, reply) = explanation else { continue };
-            if deletions.as_ref().is_none_or(|(_, least, _, _)| taken < *least) {
-                deletions = Some((index, taken, reply, shadow));
-            }
-        }
-        if let Some((index, taken, reply, shadow)) = deletions {
-            self.truth.shadow = shadow;
-            return Some((index, taken, reply));
-        }
-        left.into_iter().filter(|index| !is_deletion(index)).find_map(|index| {
-            let explanation = self.truth.shadow.explain(&decided[index].1.command, events, &self.truth.layout, now);
-            let Explanation::Happened(taken, reply) = explanation else { return None };
-            Some((index, taken, reply))
-        })
     }
 
     /// Lists the answers without messages that a receive may get at this point.
