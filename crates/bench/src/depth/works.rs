@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 /// Messages in a round: few enough that the empty queue stays shallow.
 pub(super) const ROUND: u64 = 2000;
 /// Longer than a round takes, so that nothing comes back within it.
-const VISIBILITY_SECONDS: u32 = 600;
+pub(super) const VISIBILITY_SECONDS: u32 = 600;
 /// After so many empty answers in a row there is nothing to receive.
-const EMPTY_ANSWERS_MAX: u32 = 500;
+pub(super) const EMPTY_ANSWERS_MAX: u32 = 500;
 /// Longer than any request; keeps a histogram small whatever the clock does.
 const LATENCY_NANOS_MAX: u64 = 1 << 50;
 /// How long to wait after an empty answer: a page may be on its way.
-const EMPTY_PAUSE: Duration = Duration::from_millis(2);
+pub(super) const EMPTY_PAUSE: Duration = Duration::from_millis(2);
 
 /// How long each look at a server takes that nobody asks for anything.
 const LOOK: Duration = Duration::from_secs(1);
@@ -230,8 +230,11 @@ fn delete(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, handles: Vec<Handles>, w
 }
 
 fn note(work: &mut Work, latencies: Vec<Vec<Duration>>) {
-    for latency in latencies.into_iter().flatten() {
-        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        work.latency.record(nanos.min(LATENCY_NANOS_MAX)).expect("the histogram grows as it needs");
-    }
+    latencies.into_iter().flatten().for_each(|latency| record(&mut work.latency, latency));
+}
+
+/// This function enters a latency into a histogram of nanoseconds.
+pub(super) fn record(histogram: &mut Histogram<u64>, latency: Duration) {
+    let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+    histogram.record(nanos.min(LATENCY_NANOS_MAX)).expect("the histogram grows as it needs");
 }

@@ -12,7 +12,7 @@ use crate::client::{Client, Failure};
 use crate::depth::crew::Crew;
 use crate::depth::figures::{Figures, Latencies, Moving};
 use crate::depth::lot::{BATCH, Lot};
-use crate::depth::works;
+use crate::depth::works::{self, EMPTY_ANSWERS_MAX, EMPTY_PAUSE, VISIBILITY_SECONDS};
 use crate::protocol::Call;
 use crate::{Error, process};
 use hdrhistogram::Histogram;
@@ -37,15 +37,6 @@ const WINDOWS_TO_BEGIN: usize = 10;
 const WINDOWS_MAX: usize = 120;
 /// A window in which so much more is written than in the middle one before the purge is one of moving.
 const MOVING_BYTES: u64 = 2 << 20;
-/// Longer than a round takes.
-const VISIBILITY_SECONDS: u32 = 600;
-/// How long to wait after an empty answer: a page may be on its way.
-const EMPTY_PAUSE: Duration = Duration::from_millis(2);
-/// After so many empty answers in a row there is nothing to receive.
-const EMPTY_ANSWERS_MAX: u32 = 500;
-/// Longer than any request; keeps a histogram small whatever the clock does.
-const LATENCY_NANOS_MAX: u64 = 1 << 50;
-
 /// This function gives the messages that are alive at most.
 pub(super) fn messages(depth: u64) -> u64 {
     let staying: u64 = STAYING.iter().sum();
@@ -223,10 +214,7 @@ impl Seen {
     fn add(&mut self, window: &Window) {
         self.windows += 1;
         for (histogram, latencies) in self.kinds.iter_mut().zip(&window.latencies) {
-            for latency in latencies {
-                let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-                histogram.record(nanos.min(LATENCY_NANOS_MAX)).expect("the histogram grows as it needs");
-            }
+            latencies.iter().for_each(|latency| works::record(histogram, *latency));
         }
     }
 
