@@ -40,7 +40,7 @@ marks! {
     PurgeRests, NoSuchQueue,
     CrashLostSuffix, CrashLostNothing, RestoredFromSnapshot, RestoredFromNothing, Trimmed, Drained,
     ClockSetBack, ClockJumped,
-    Moved, MovedOnPage, MoveFailed, Released,
+    Moved, MovedOnPage, MoveFailed, Released, RoomScarce, MovedForRoom, RoomReturned,
     NoisyServed, NoisyPassedOver,
 }
 

@@ -38,6 +38,10 @@ const COMMANDS: [(Asked, u64); 12] = [
     (Asked::Other, 17),
 ];
 
+/// The branch of a chance that says how much room there is. It draws nothing from the others, so a seed is the same
+/// history with or without it, but for what the room changes.
+pub const ROOM: u64 = 5 << 40;
+
 /// What happens in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -99,6 +103,8 @@ pub struct Habits {
     pub clock: Clock,
     /// How many of a hundred reads fail.
     pub reads_fail_percent: u64,
+    /// Whether the disk is nearly full at times.
+    pub room_changes: bool,
     /// Whether one group of one queue takes more than its share: many long receives, few deletions, much memory.
     pub loud: bool,
     /// Settings of the shard.
@@ -108,6 +114,7 @@ pub struct Habits {
 impl Habits {
     /// Draws the habits of a run.
     pub fn draw(chance: &mut Chance) -> Self {
+        let room_changes = chance.branch(ROOM).percent(25);
         let loud = chance.percent(5);
         let steps = STEPS.map(|(step, weight)| (step, weight * factor(step == Step::Ask || loud, chance)));
         let commands = COMMANDS.map(|(asked, weight)| {
@@ -124,6 +131,7 @@ impl Habits {
                 _ => Clock::Steady,
             },
             reads_fail_percent: *chance.pick(&[0, 0, 3, 3, 30]),
+            room_changes,
             loud,
             options: options(loud, chance),
         }

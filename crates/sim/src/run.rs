@@ -2,13 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use stanchion_engine::usage::Space;
 use stanchion_types::limits;
 
 use crate::chance::Chance;
 use crate::coverage::Coverage;
 use crate::disk::{Cuts, Disk};
 use crate::generate::{self, Names};
-use crate::habits::{Clock, Habits, Step};
+use crate::habits::{Clock, Habits, ROOM, Step};
 use crate::journal::Store;
 use crate::sabotage::Sabotage;
 use crate::shadow::Violation;
@@ -153,6 +154,10 @@ fn random_step<S: Store>(
     let (durable, tail) = (world.journal().durable(), world.journal().tail());
     if world.journal().is_off() {
         return world.crash(tail, chance.percent(50), chance.wide());
+    }
+    let mut room = chance.branch(ROOM);
+    if habits.room_changes && room.percent(2) {
+        world.room(*room.pick(&[Space::Plenty, Space::Scarce, Space::Last]))?;
     }
     pass(world, habits, chance);
     match habits.step(chance) {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use stanchion_engine::command::{Command, Receipt, Reply};
 use stanchion_engine::event::{Event, codec};
 use stanchion_engine::ids::{ContentAddress, Entropy, QueueId, Span, TaskId};
+use stanchion_engine::usage::Space;
 use stanchion_shard::{Damage, Input, Options, Output, ReadId, Record, Shard, Ticket};
 use stanchion_types::Timestamp;
 
@@ -68,6 +69,10 @@ pub struct World<S = Journal> {
     snapshot: Option<Snapshot>,
     /// Whether the shard has not written all of it.
     taking: bool,
+    /// How many bytes of the journal had ever been freed when the snapshot was taken.
+    freed: u64,
+    /// How much room there is, as far as the shard was ever told.
+    space: Option<Space>,
     tickets: u64,
     asked: BTreeMap<Ticket, Command>,
     known: Knowledge,
@@ -97,6 +102,8 @@ impl<S: Store> World<S> {
             fetches: Vec::new(),
             snapshot: None,
             taking: false,
+            freed: 0,
+            space: None,
             tickets: 0,
             asked: BTreeMap::new(),
             known: Knowledge::default(),
@@ -199,6 +206,17 @@ impl<S: Store> World<S> {
         self.turn(Input::Tick)
     }
 
+    /// Tells the shard how much room the journal has.
+    pub fn room(&mut self, space: Space) -> Result<(), Violation> {
+        self.oracle.coverage.operation("(room)");
+        self.note(|| format!("room: {space:?}"));
+        if space != Space::Plenty {
+            self.oracle.coverage.hit(Mark::RoomScarce);
+        }
+        self.space = Some(space);
+        self.turn(Input::Space(space))
+    }
+
     /// Lets a caller go away.
     pub fn cancel(&mut self, ticket: Ticket) -> Result<(), Violation> {
         self.oracle.coverage.operation("(cancel)");
@@ -244,6 +262,12 @@ impl<S: Store> World<S> {
             if self.journal.trimmed() > before {
                 self.oracle.coverage.hit(Mark::Trimmed);
             }
+            if let Some(space) = self.space {
+                if space != Space::Plenty {
+                    self.oracle.coverage.hit(Mark::RoomReturned);
+                }
+                self.turn(Input::Returned(self.freed))?;
+            }
         }
         Ok(())
     }
@@ -284,6 +308,7 @@ impl<S: Store> World<S> {
         }
         let (low_water, gaps) = (self.shard.low_water(), self.shard.gaps());
         self.snapshot = Some(Snapshot { position, low_water, gaps, bytes });
+        self.freed = self.shard.engine().usage().freed();
         self.shard.begin_snapshot();
         self.taking = true;
         Ok(())
@@ -321,6 +346,7 @@ impl<S: Store> World<S> {
         };
         let fresh = fresh.map_err(|damage| damage.to_string())?;
         self.shard = fresh;
+        self.space = self.space.map(|_| Space::Plenty);
         // A clock that was set back counts from the last record on.
         self.now = self.shard.engine().clock();
         if self.journal.is_whole() {
@@ -425,6 +451,10 @@ impl<S: Store> World<S> {
             }
             for (event, _) in &events {
                 self.note(|| format!("    {event:?}"));
+            }
+            let is_move = |(event, _): &(Event, Span)| matches!(event, Event::Moved { .. });
+            if self.space.is_some_and(|space| space != Space::Plenty) && events.iter().any(is_move) {
+                self.oracle.coverage.hit(Mark::MovedForRoom);
             }
             self.sabotage.events(&mut events);
             let changed = events.iter().flat_map(|(event, _)| event.queues()).flatten();
