@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Depth,
     /// Measures the server beside the yardstick.
     BenchReport,
+    /// Counts the instructions of each kind of request.
+    Instructions,
     /// Loads a server for as long as one likes.
     Soak,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Arguments {
     pub(crate) list: bool,
     /// A missing toolchain is an error instead of a remark.
     pub(crate) require_all: bool,
+    /// Commits what was counted instead of comparing it.
+    pub(crate) bless: bool,
     /// The steps or suites to run; empty means all.
     pub(crate) only: Vec<String>,
     /// A server that is already running.
@@ -63,6 +67,7 @@ impl Arguments {
             "sim-bugs" => Command::SimBugs,
             "depth" => Command::Depth,
             "bench-report" => Command::BenchReport,
+            "instructions" => Command::Instructions,
             "soak" => Command::Soak,
             other => return Err(format!("unknown command `{other}`")),
         };
@@ -70,7 +75,9 @@ impl Arguments {
             command,
             fast: false,
             list: false,
-            require_all: on_build_machine || name == "ci",
+            bless: false,
+            // Who asks for nothing but the counting wants it done.
+            require_all: on_build_machine || matches!(name.as_str(), "ci" | "instructions"),
             only: Vec::new(),
             endpoint: None,
             minutes: None,
@@ -84,6 +91,7 @@ impl Arguments {
             match word.as_str() {
                 "--fast" => arguments.fast = true,
                 "--list" => arguments.list = true,
+                "--bless" => arguments.bless = true,
                 "--require-all" => arguments.require_all = true,
                 "--only" | "--step" => arguments.only.push(value(&word, &mut words)?),
                 "--minutes" => {
@@ -159,6 +167,13 @@ mod tests {
             (arguments.command, arguments.passed_on.join(" ")),
             (Command::BenchReport, "--only send --rounds 1".to_owned())
         );
+    }
+
+    #[test]
+    fn figures_are_blessed_only_when_asked_for() {
+        assert!(!parse("instructions").expect("a valid line").bless);
+        let arguments = parse("instructions --bless").expect("a valid line");
+        assert_eq!((arguments.command, arguments.bless), (Command::Instructions, true));
     }
 
     #[test]

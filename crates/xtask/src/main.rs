@@ -10,6 +10,7 @@ mod arguments;
 mod clients;
 mod dependencies;
 mod endurance;
+mod instructions;
 mod process;
 mod server;
 mod simulation;
@@ -52,6 +53,8 @@ Commands:
              --messages N     messages of a run (200,000)
              --dir DIR        where the data directories are made
              --out PATH       where the report goes, without the ending
+  instructions  What each kind of request costs, counted under callgrind and compared with docs/instructions.md
+             --bless          write that page anew
   soak     Mixed load with restarts, kills and a checker; is memory flat, is disk?
              --minutes N    how long (20)
 ";
@@ -74,6 +77,8 @@ fn main() -> ExitCode {
         Command::Sim => simulation::seeds(&arguments),
         Command::SimBugs => simulation::bugs(&arguments),
         Command::Depth => endurance::depth(&arguments.passed_on),
+        Command::Instructions if arguments.bless => instructions::bless(),
+        Command::Instructions => instructions::check(&arguments),
         Command::BenchReport => endurance::bench_report(&arguments.passed_on),
         Command::Soak => endurance::soak(arguments.minutes.unwrap_or(endurance::SOAK_MINUTES)),
     };

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
-use crate::{clients, dependencies, process, simulation, tidy, toolchain};
+use crate::{clients, dependencies, instructions, process, simulation, tidy, toolchain};
 
 /// How long one step may take.
 const BOUND: Duration = Duration::from_secs(2400);
@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     step("clippy", "lints, warnings denied", Job::Cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
     step("dependencies", "licences, sources and known vulnerabilities of dependencies", Job::Code(dependencies::check)),
     step(TEST, "unit and integration tests", Job::Cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])),
+    step("instructions", "no kind of request has become more than 5 % dearer", Job::Code(instructions::check)),
     step("sim", "the simulator: short sequences, fresh seeds, power cuts, planted bugs", Job::Code(simulation::check)),
     step(CLIENTS, "unmodified client libraries against the binary", Job::Code(clients::run_all)),
 ];

@@ -22,6 +22,8 @@ pub(crate) enum Toolchain {
     /// What sets the clock of a server and makes file systems to cut the power of. Without it those tests say that they
     /// prove nothing.
     Faults,
+    /// What counts the instructions of the server.
+    Valgrind,
 }
 
 /// A program, the argument that makes it tell its version, and the oldest one that will do.
@@ -61,6 +63,7 @@ impl Toolchain {
             program("mkfs.xfs", &["-V"], Version(0, 0)),
             program("python3", &["--version"], Version(3, 0)),
         ];
+        const VALGRIND: &[Program] = &[program("valgrind", &["--version"], Version(3, 16))];
         match self {
             Self::Python => PYTHON,
             Self::Node => NODE,
@@ -68,6 +71,7 @@ impl Toolchain {
             Self::Go => GO,
             Self::Cargo => CARGO,
             Self::Faults => FAULTS,
+            Self::Valgrind => VALGRIND,
         }
     }
 
@@ -80,6 +84,7 @@ impl Toolchain {
             Self::Go => &["golang-go"],
             Self::Cargo => &[],
             Self::Faults => &["faketime", "e2fsprogs", "xfsprogs", "python3"],
+            Self::Valgrind => &["valgrind"],
         }
     }
 
@@ -189,7 +194,7 @@ pub(crate) fn version_of(program: &str, arguments: &[&str]) -> Option<Version> {
 /// number is 0. Digits elsewhere do not count: some programs print colours.
 fn find_version(text: &str) -> Option<Version> {
     text.split_whitespace().find_map(|word| {
-        let digits = word.trim_start_matches("go").trim_start_matches('v');
+        let digits = word.trim_start_matches("go").trim_start_matches("valgrind-").trim_start_matches('v');
         let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
         let mut parts = digits[..end].split('.');
         let major = parts.next()?.parse().ok()?;
@@ -211,6 +216,7 @@ mod tests {
             ("javac 21", Version(21, 0)),
             ("\u{1b}[1mApache Maven 3.8.7\u{1b}[m\nMaven home", Version(3, 8)),
             ("go version go1.26.8 linux/amd64", Version(1, 26)),
+            ("valgrind-3.19.0\n", Version(3, 19)),
             ("cargo 1.95.0 (f2d3ce0bd 2026-03-21)", Version(1, 95)),
         ] {
             assert_eq!(find_version(text), Some(version), "{text}");
