@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body as _;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use stanchion_broker::{Broker, Caller};
@@ -16,7 +16,7 @@ use stanchion_wire::{Head, Origin, Reply};
 use crate::body::{self, BodyError};
 use crate::inbound::Inbound;
 use crate::options::Options;
-use crate::request_id;
+use crate::{host, request_id};
 
 /// Where probes ask. No queue URL has this path: accounts are digits.
 const HEALTH: &str = "/_stanchion/health";
@@ -38,12 +38,19 @@ pub struct Edge {
     pub options: Options,
 }
 
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
 /// An answer, or the reason to close the connection without one.
 pub(crate) type Answer = Result<Response<Full<Bytes>>, BodyError>;
 
 impl Edge {
     /// Answers one request.
-    pub(crate) async fn handle(&self, request: Request<Incoming>, inbound: &Inbound) -> Answer {
+    pub(crate) async fn handle(&self, request: Request<Incoming>, scheme: Scheme, inbound: &Inbound) -> Answer {
         let id = request_id::new();
         let (parts, incoming) = request.into_parts();
         if parts.uri.path() == HEALTH {
@@ -78,7 +85,7 @@ impl Edge {
                 match self.broker.call(&self.caller, envelope).await {
                     Ok(answer) => {
                         tracing::debug!(request = %id, action = action.name(), "done");
-                        stanchion_wire::encode(protocol, action, &answer, &self.origin(&parts.headers), &id)
+                        stanchion_wire::encode(protocol, action, &answer, &self.origin(scheme, &parts), &id)
                     }
                     Err(error) => {
                         tracing::debug!(request = %id, action = action.name(), %error, "refused");
@@ -95,13 +102,17 @@ impl Edge {
     }
 
     /// Returns the base of the queue URLs in an answer.
-    fn origin(&self, headers: &HeaderMap) -> Origin {
-        match (&self.origin, text(headers, &HOST)) {
-            (Some(origin), _) => origin.clone(),
-            (None, Some(host)) => Origin::new(&format!("http://{host}")),
-            // HTTP/1.0 knows clients that name no host; such a client finds the server by itself.
-            (None, None) => Origin::new("http://localhost"),
+    fn origin(&self, scheme: Scheme, parts: &Parts) -> Origin {
+        if let Some(origin) = &self.origin {
+            return origin.clone();
         }
+        let scheme = match scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        // HTTP/1.0 knows clients that name no host; such a client finds the server by itself.
+        let host = host(&parts.uri, &parts.headers).unwrap_or("localhost");
+        Origin::new(&format!("{scheme}://{host}"))
     }
 
     fn health(&self, method: &Method, id: &RequestId) -> Response<Full<Bytes>> {

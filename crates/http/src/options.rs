@@ -18,6 +18,8 @@ pub struct Options {
     /// How long a connection may be idle between requests, and how long the head of a request may take.
     /// Default 120 seconds, beyond what clients keep idle connections for.
     pub idle_timeout: Duration,
+    /// How long a client may take to make its connection secure. Default 10 seconds.
+    pub handshake_timeout: Duration,
     /// How long the body of a request may take. Default 60 seconds.
     pub body_timeout: Duration,
 }
@@ -30,6 +32,7 @@ impl Default for Options {
             inbound_bytes_max: 128 << 20,
             inbound_patience: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(120),
+            handshake_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
         }
     }

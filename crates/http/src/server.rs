@@ -7,17 +7,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::api::Edge;
+use crate::connection::{self, Site};
+use crate::door::{Door, PlainHttp};
 use crate::inbound::Inbound;
+use crate::tls::Tls;
 
-/// Most bytes that a request's line and headers may have together. More is answered with 431.
-const HEAD_BYTES_MAX: usize = 128 << 10;
 /// How many connections may wait to be accepted. When all consumers of a fleet reconnect at once, one too many waits a
 /// second for its next try; the system caps this number at its own limit.
 const BACKLOG: u32 = 4096;
@@ -29,6 +27,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nc
 /// A listener that is bound but does not answer yet.
 pub struct Server {
     listener: TcpListener,
+    door: Option<Door>,
 }
 
 impl Server {
@@ -41,7 +40,7 @@ impl Server {
         // A server that is started again must not wait for the connections of the last one to be forgotten.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Server { listener: socket.listen(BACKLOG)? })
+        Ok(Server { listener: socket.listen(BACKLOG)?, door: None })
     }
 
     /// Returns the address that the listener is bound to.
@@ -52,12 +51,18 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Lets clients in by HTTPS, and those that speak plain HTTP only as `plain` says.
+    pub fn secured(self, tls: Arc<Tls>, plain: PlainHttp) -> Self {
+        Server { door: Some(Door { tls, plain }), ..self }
+    }
+
     /// Serves until `stop` completes; then accepts nothing more, lets every request under way have its answer, and
     /// closes each connection after it. Long polls end when the broker ends them: drain it as well.
     pub async fn serve(self, edge: Arc<Edge>, stop: impl Future<Output = ()>) {
         let connections_max = edge.options.connections_max.min(Semaphore::MAX_PERMITS >> 4);
         let slots = Arc::new(Semaphore::new(connections_max));
-        let inbound = Arc::new(Inbound::new(edge.options.inbound_bytes_max, edge.options.inbound_patience));
+        let inbound = Inbound::new(edge.options.inbound_bytes_max, edge.options.inbound_patience);
+        let site = Arc::new(Site { edge, inbound, door: self.door });
         let (stopping, stopped) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
@@ -69,7 +74,11 @@ impl Server {
             match accepted {
                 Ok((stream, _)) => match slots.clone().try_acquire_owned() {
                     Ok(slot) => {
-                        drop(tokio::spawn(connection(stream, edge.clone(), inbound.clone(), stopped.clone(), slot)))
+                        let connection = connection::serve(stream, site.clone(), stopped.clone());
+                        drop(tokio::spawn(async move {
+                            connection.await;
+                            drop(slot);
+                        }));
                     }
                     Err(_) => refuse(&stream),
                 },
@@ -99,40 +108,4 @@ async fn pause(error: &io::Error) {
     }
     tracing::warn!(%error, "could not accept a connection");
     tokio::time::sleep(ACCEPT_PAUSE).await;
-}
-
-/// Serves one connection until its client leaves, it has been idle for too long, or the server stops.
-async fn connection(
-    stream: TcpStream,
-    edge: Arc<Edge>,
-    inbound: Arc<Inbound>,
-    mut stopped: watch::Receiver<()>,
-    slot: OwnedSemaphorePermit,
-) {
-    // Answers are written whole; there is nothing to wait for.
-    let _ = stream.set_nodelay(true);
-    let idle_timeout = edge.options.idle_timeout;
-    let service = service_fn(move |request| {
-        let (edge, inbound) = (edge.clone(), inbound.clone());
-        async move { edge.handle(request, &inbound).await }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut served = pin!(served);
-    let result = tokio::select! {
-        biased;
-        result = served.as_mut() => result,
-        // The channel carries nothing: its sender is dropped when the server stops.
-        _ = stopped.changed() => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended");
-    }
-    drop(slot);
 }

@@ -1,45 +1,17 @@
 //! The listener before real sockets: how long it waits for whom, and how it stops.
 
+mod fixture;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stanchion_broker::{Broker, Caller, Secret};
-use stanchion_http::{Edge, Options, Server};
-use stanchion_journal::Memory;
-use stanchion_types::{AccountId, Region};
+use fixture::{LONG, Running, SHORT, request};
+use stanchion_http::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-/// Longer than any answer takes; a test that waits this long has failed.
-const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(300);
-
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<()>,
-}
 
 fn start(options: Options) -> Running {
-    let broker = Broker::open(Arc::new(Memory::automatic()), &Secret::random().unwrap(), Default::default()).unwrap();
-    let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
-    let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let address = server.local_address().unwrap();
-    let (stop, stopped) = oneshot::channel();
-    let edge = Arc::new(Edge { broker: Arc::new(broker), caller, origin: None, options });
-    let serving = tokio::spawn(server.serve(edge, async { drop(stopped.await) }));
-    Running { address, stop, serving }
-}
-
-fn request(action: &str, body: &str) -> Vec<u8> {
-    format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AmazonSQS.{action}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+    fixture::start(options, |server| server)
 }
 
 /// Sends bytes on a new connection.

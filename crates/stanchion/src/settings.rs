@@ -16,6 +16,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use stanchion_http::{PlainHttp, TlsFiles};
 use stanchion_types::{AccountId, Region};
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) account: AccountId,
     pub(crate) region: Region,
     pub(crate) public_url: Option<String>,
+    /// Certificate and key, and what becomes of plain HTTP; without them the server speaks nothing else.
+    pub(crate) tls: Option<(TlsFiles, PlainHttp)>,
     pub(crate) durability: Durability,
     pub(crate) sixty_second_rules: bool,
     pub(crate) segment_bytes: u64,
@@ -160,6 +163,7 @@ impl Settings {
             account,
             region,
             public_url: of("public_url").read_unless_empty(values::base_url)?,
+            tls: read_tls(given)?,
             durability: of("durability").read(values::durability)?,
             sixty_second_rules: of("sixty_second_rules").read(values::switch)?,
             // The largest record, ten messages of a batch request with all they carry, must fit into a segment.
@@ -191,6 +195,21 @@ impl Settings {
             "can be reached from other machines, where anybody could then use the queues: no credentials are \
              configured. Listen on 127.0.0.1, or accept that with --insecure-anonymous",
         ))
+    }
+}
+
+/// Reads what HTTPS takes: all of it, or nothing.
+fn read_tls(given: &HashMap<&'static str, Given>) -> Result<Option<(TlsFiles, PlainHttp)>, SettingError> {
+    let file = |key: &str| given[key].read_unless_empty(|text| Ok(PathBuf::from(text)));
+    let plain = given["plain_http"].read(values::plain_http)?;
+    let client_authorities = file("tls_client_authorities")?;
+    if let (Some(certificate), Some(key)) = (file("tls_certificate")?, file("tls_key")?) {
+        return Ok(Some((TlsFiles { certificate, key, client_authorities }, plain)));
+    }
+    let related = ["tls_certificate", "tls_key", "tls_client_authorities", "plain_http"];
+    match related.iter().map(|key| &given[key]).find(|given| given.source != Source::Default) {
+        Some(given) => Err(given.error("means nothing without tls_certificate and tls_key")),
+        None => Ok(None),
     }
 }
 

@@ -143,6 +143,8 @@ fn left_behind(server: &mut Server, suite: &Suite) -> Option<String> {
 fn environment(command: &mut Command, endpoint: &str) {
     command
         .env("STANCHION_ENDPOINT", endpoint)
+        // For suites that need a server of their own.
+        .env("STANCHION_BINARY", process::target().join("release").join("stanchion"))
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_DEFAULT_REGION", "us-east-1")

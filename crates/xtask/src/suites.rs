@@ -57,6 +57,14 @@ pub(crate) const SUITES: &[Suite] = &[
         count: count_pytest,
     },
     Suite {
+        name: "tls",
+        what: "boto3 and the aws command line by HTTPS, on a server of their own",
+        toolchain: Toolchain::Python,
+        prepare: |places| venv(places, "current"),
+        command: |places| pytest(places, "current", &["tls"]),
+        count: count_pytest,
+    },
+    Suite {
         name: "celery",
         what: "Celery with a real worker",
         toolchain: Toolchain::Python,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stanchion_broker::{Broker, Caller, Secret};
-use stanchion_http::{Edge, Server};
+use stanchion_http::{Edge, Server, Tls};
 use stanchion_wire::Origin;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,6 +29,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// prepared, snapshots, the listener, and what the runtime needs. While it drained a million and a half
 /// messages, a server was seen to use 22; up to 32 segments are open for reading.
 const DESCRIPTORS_KEPT: usize = 96;
+/// How often it is looked whether there is a new certificate.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
 /// How long clients have to take the answer that the server has failed.
 const FAIL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -63,9 +65,18 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     let caller = Caller::anonymous(settings.account, settings.region.clone());
     declared::apply(&broker, &caller, &settings.queues).await.map_err(Stop::failed)?;
 
+    let tls = settings.tls.as_ref().map(|(files, _)| Tls::load(files.clone())).transpose();
+    let tls = tls.map_err(|error| Stop::failed(format_args!("setting tls_certificate: {error}")))?.map(Arc::new);
     let server = Server::bind(settings.listen)
         .map_err(|error| Stop::failed(format_args!("setting listen: cannot listen on {}: {error}", settings.listen)))?;
     let address = server.local_address().map_err(Stop::failed)?;
+    let server = match (&tls, &settings.tls) {
+        (Some(tls), Some((_, plain))) => {
+            drop(tokio::spawn(tls.clone().watch(CERTIFICATE_LOOK)));
+            server.secured(tls.clone(), *plain)
+        }
+        _ => server,
+    };
     let control = control_socket(&data_dir, Service { broker: broker.clone(), journal, caller: caller.clone() });
     announce(address, &data_dir, settings).map_err(Stop::failed)?;
     if !address.ip().is_loopback() {
@@ -143,7 +154,8 @@ async fn run_until_stopped(server: Server, edge: Edge, broker: Arc<Broker>, mut 
 
 /// Prints the lines that people and tools read.
 fn announce(address: SocketAddr, data_dir: &Path, settings: &Settings) -> io::Result<()> {
-    let endpoint = format!("http://{}", reachable(address));
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let endpoint = format!("{scheme}://{}", reachable(address));
     let mut out = io::stdout().lock();
     writeln!(out, "endpoint: {endpoint}")?;
     writeln!(out, "data directory: {}", data_dir.display())?;

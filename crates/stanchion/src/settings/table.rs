@@ -31,7 +31,7 @@ impl Setting {
 }
 
 /// Every setting, in the order in which `check` prints them.
-pub(crate) const SETTINGS: [Setting; 17] = [
+pub(crate) const SETTINGS: [Setting; 21] = [
     Setting {
         key: "data_dir",
         value: "DIR",
@@ -55,8 +55,28 @@ pub(crate) const SETTINGS: [Setting; 17] = [
         key: "public_url",
         value: "URL",
         default: "",
-        help: "What queue URLs begin with, such as https://queues.example.com. Without it, http:// and the host that \
+        help: "What queue URLs begin with, such as https://queues.example.com. Without it, the scheme and the host that \
                the client called.",
+    },
+    Setting {
+        key: "tls_certificate",
+        value: "FILE",
+        default: "",
+        help: "Certificate to serve HTTPS with, in PEM, followed by those that vouch for it. Read again when it changes.",
+    },
+    Setting { key: "tls_key", value: "FILE", default: "", help: "Private key of the certificate, in PEM." },
+    Setting {
+        key: "tls_client_authorities",
+        value: "FILE",
+        default: "",
+        help: "Authorities, in PEM: only clients with a certificate of one of them are served. Without it, clients \
+               need none.",
+    },
+    Setting {
+        key: "plain_http",
+        value: "refuse|redirect|serve",
+        default: "refuse",
+        help: "What becomes of plain HTTP where there is a certificate.",
     },
     Setting {
         key: "durability",

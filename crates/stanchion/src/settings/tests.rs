@@ -88,6 +88,10 @@ fn every_setting_refuses_a_value_that_it_cannot_have() {
         ("log_format", "xml"),
         ("insecure_anonymous", "2"),
         ("data_dir", ""),
+        ("tls_certificate", "alone.pem"),
+        ("tls_key", "alone.key"),
+        ("tls_client_authorities", "alone.pem"),
+        ("plain_http", "maybe"),
     ];
     for setting in &SETTINGS {
         let (_, value) = wrong.iter().find(|(key, _)| *key == setting.key).expect("a wrong value for each setting");
@@ -242,4 +246,22 @@ fn the_example_in_the_manual_loads() {
     let example = manual.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
     let settings = load(&[], &[], example.expect("the manual has an example")).unwrap();
     assert!(!settings.queues.is_empty());
+}
+
+#[test]
+fn https_takes_a_certificate_and_its_key() {
+    let settings = load(&["--tls-certificate", "a.pem", "--tls-key", "a.key"], &[], "plain_http = \"serve\"").unwrap();
+    let files = TlsFiles { certificate: PathBuf::from("a.pem"), key: PathBuf::from("a.key"), client_authorities: None };
+    assert_eq!(settings.tls, Some((files, PlainHttp::Serve)));
+    assert_eq!(load(&[], &[], "").unwrap().tls, None);
+
+    let without = "means nothing without tls_certificate and tls_key";
+    for (key, value) in
+        [("tls-certificate", "x"), ("tls-key", "x"), ("tls-client-authorities", "x"), ("plain-http", "serve")]
+    {
+        let complaint = complaint(&[&format!("--{key}"), value], &[], "");
+        assert!(complaint.contains(&key.replace('-', "_")) && complaint.contains(without), "{complaint}");
+    }
+    let wrong = complaint(&["--plain-http", "maybe"], &[], "");
+    assert_eq!(wrong, "setting plain_http: \"maybe\" must be refuse, redirect or serve (flag --plain-http)");
 }

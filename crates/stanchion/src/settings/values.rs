@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use stanchion_http::PlainHttp;
+
 /// When an answer may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -104,6 +106,16 @@ pub(crate) fn durability(text: &str) -> Result<Durability, String> {
             Ok(Durability::Interval(Duration::from_millis(millis as u64)))
         }
         _ => Err("must be sync, interval=MS or memory".to_owned()),
+    }
+}
+
+/// Reads what becomes of plain HTTP.
+pub(crate) fn plain_http(text: &str) -> Result<PlainHttp, String> {
+    match text {
+        "refuse" => Ok(PlainHttp::Refuse),
+        "redirect" => Ok(PlainHttp::Redirect),
+        "serve" => Ok(PlainHttp::Serve),
+        _ => Err("must be refuse, redirect or serve".to_owned()),
     }
 }
 

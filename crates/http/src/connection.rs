@@ -1,0 +1,214 @@
+//! One connection: what it speaks, and how it ends.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::api::{Edge, Scheme};
+use crate::body::BodyError;
+use crate::door::{Door, Entered};
+use crate::inbound::Inbound;
+
+/// Most bytes that a request's line and headers may have together. More is answered with 431.
+const HEAD_BYTES_MAX: usize = 128 << 10;
+/// Most requests of one HTTP/2 connection at once.
+const STREAMS_MAX: u32 = 128;
+/// Bytes that a client may send on an HTTP/2 connection before any of it was read, by stream and altogether. What
+/// was let in and waits is not counted anywhere else.
+const WINDOW_BYTES: (u32, u32) = (64 << 10, 256 << 10);
+
+/// What all connections of a server share.
+pub(crate) struct Site {
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) inbound: Inbound,
+    /// Without one, connections are plain HTTP.
+    pub(crate) door: Option<Door>,
+}
+
+impl Site {
+    async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Full<Bytes>>, BodyError> {
+        self.edge.handle(request, scheme, &self.inbound).await
+    }
+}
+
+/// Serves one connection until its client leaves, it has been idle for too long, or the server stops.
+pub(crate) async fn serve(stream: TcpStream, site: Arc<Site>, stopped: watch::Receiver<()>) {
+    // Answers are written whole; there is nothing to wait for.
+    let _ = stream.set_nodelay(true);
+    let result = match site.door {
+        None => plain(stream, site, stopped).await,
+        // Apart, so that the many idle connections of a server without a certificate stay small.
+        Some(_) => Box::pin(enter(stream, site, stopped)).await,
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// Why a connection ended before its time.
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+async fn plain(stream: TcpStream, site: Arc<Site>, stopped: watch::Receiver<()>) -> Result<(), Broken> {
+    let idle_timeout = site.edge.options.idle_timeout;
+    let service = service_fn(move |request| {
+        let site = site.clone();
+        async move { site.answer(request, Scheme::Http).await }
+    });
+    one_by_one(stream, idle_timeout, service, stopped).await
+}
+
+async fn enter(stream: TcpStream, site: Arc<Site>, mut stopped: watch::Receiver<()>) -> Result<(), Broken> {
+    let Some(door) = &site.door else { return plain(stream, site, stopped).await };
+    let entered = tokio::select! {
+        entered = tokio::time::timeout(site.edge.options.handshake_timeout, door.open(stream)) => entered??,
+        _ = stopped.changed() => return Ok(()),
+    };
+    let idle_timeout = site.edge.options.idle_timeout;
+    match entered {
+        Entered::Plain(stream) => {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let site = site.clone();
+                async move {
+                    let door = site.door.as_ref();
+                    match door.and_then(|door| door.turn_away(request.uri(), request.headers())) {
+                        Some(response) => Ok(response),
+                        None => site.answer(request, Scheme::Http).await,
+                    }
+                }
+            });
+            one_by_one(stream, idle_timeout, service, stopped).await
+        }
+        Entered::Http1(stream) => {
+            let service = service_fn(move |request| {
+                let site = site.clone();
+                async move { site.answer(request, Scheme::Https).await }
+            });
+            one_by_one(stream, idle_timeout, service, stopped).await
+        }
+        Entered::Http2(stream) => many_at_once(stream, site, stopped).await,
+    }
+}
+
+/// Serves HTTP/1.1: one request after the other.
+async fn one_by_one<I, S>(
+    stream: I,
+    idle_timeout: Duration,
+    service: S,
+    mut stopped: watch::Receiver<()>,
+) -> Result<(), Broken>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = BodyError>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        biased;
+        result = connection.as_mut() => result,
+        // The channel carries nothing: its sender is dropped when the server stops.
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    result.map_err(Into::into)
+}
+
+/// Serves HTTP/2. Its library closes no idle connections, so that is done here.
+async fn many_at_once<I>(stream: I, site: Arc<Site>, mut stopped: watch::Receiver<()>) -> Result<(), Broken>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let idle_timeout = site.edge.options.idle_timeout;
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .initial_stream_window_size(WINDOW_BYTES.0)
+        .initial_connection_window_size(WINDOW_BYTES.1)
+        // A client that is gone without a word would otherwise keep its long polls.
+        .keep_alive_interval(idle_timeout)
+        .keep_alive_timeout(idle_timeout);
+    let activity = Arc::new(Activity::new());
+    let service = {
+        let activity = activity.clone();
+        service_fn(move |request| {
+            let (site, request_under_way) = (site.clone(), activity.begin());
+            async move {
+                let answer = site.answer(request, Scheme::Https).await;
+                drop(request_under_way);
+                answer
+            }
+        })
+    };
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => return result.map_err(Into::into),
+            _ = stopped.changed() => break,
+            () = tokio::time::sleep_until(activity.idle_since() + idle_timeout) => {
+                if activity.idle_since() + idle_timeout <= Instant::now() {
+                    break;
+                }
+            }
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await.map_err(Into::into)
+}
+
+/// What is under way on a connection.
+struct Activity {
+    born: Instant,
+    requests: AtomicUsize,
+    /// Milliseconds after `born` at which the last request ended.
+    ended_ms: AtomicU64,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Activity { born: Instant::now(), requests: AtomicUsize::new(0), ended_ms: AtomicU64::new(0) }
+    }
+
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self.clone())
+    }
+
+    /// Returns since when nothing was under way; now, if something is.
+    fn idle_since(&self) -> Instant {
+        match self.requests.load(Ordering::Relaxed) {
+            0 => self.born + Duration::from_millis(self.ended_ms.load(Ordering::Relaxed)),
+            _ => Instant::now(),
+        }
+    }
+}
+
+/// A request under way, answered or given up when this is dropped.
+struct UnderWay(Arc<Activity>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.ended_ms.fetch_max(self.0.born.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
