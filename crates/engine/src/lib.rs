@@ -15,6 +15,7 @@ pub mod ids;
 mod originals;
 mod overflow;
 pub mod queue;
+mod room;
 pub mod salvage;
 mod snapshot;
 mod survey;

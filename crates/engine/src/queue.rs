@@ -30,6 +30,7 @@ use stanchion_types::{QueueArn, Timestamp};
 
 use crate::event::ColdMessage;
 use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Shelf};
+use crate::room::Room;
 use crate::usage::{Ledger, Usage};
 use crate::warm::Counted;
 use attempts::Attempts;
@@ -240,12 +241,14 @@ impl Queue {
         if self.waiting == 0 {
             self.tail.clear();
         }
+        self.tail.fit();
     }
 
     /// Takes a message out of memory, wherever it stands.
     pub(crate) fn take(&mut self, key: MessageKey, now: Timestamp) -> Message {
         self.withdraw(key, now);
         let message = self.messages.remove(&key).expect("the message was just withdrawn");
+        self.messages.fit();
         self.by_age.remove(&(message.sent_at, key));
         self.ledger.remove_content(message.content);
         message
@@ -324,6 +327,8 @@ impl Queue {
         }
         self.put_page(id, page);
         self.trim_tail();
+        self.messages.tighten();
+        self.tail.tighten();
     }
 
     /// Adds a page, or replaces it.

@@ -28,6 +28,9 @@ pub use stanchion_engine::event::codec::Damage;
 /// waits long for it.
 const RELIEF_MAX: usize = 64;
 
+/// How much memory is kept from turn to turn to write a record in.
+const RECORD_KEPT: usize = 1 << 20;
+
 /// Settings of a shard.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -467,13 +470,17 @@ impl Shard {
 
     /// Hands the turn's events to the journal and its replies to the gate.
     fn end_turn(&mut self) {
-        let Turn { payload, count, replies, reads, fetches } = std::mem::take(&mut self.turn);
+        let Turn { mut payload, count, replies, reads, fetches } = std::mem::take(&mut self.turn);
         if count > 0 {
             self.tail += 1;
             self.engine.record_ended(self.tail, payload.len());
-            let record = Record { position: self.tail, clock: self.now, count, payload: Bytes::from(payload) };
-            self.outputs.push_back(Output::Append(record));
+            // The journal keeps recent records in memory: as long as they are, and not as long as they grew.
+            let written = Bytes::copy_from_slice(&payload);
+            self.outputs.push_back(Output::Append(Record { position: self.tail, clock: self.now, count, payload: written }));
+            payload.clear();
+            payload.shrink_to(RECORD_KEPT);
         }
+        self.turn.payload = payload;
         // A page may have been written in this very turn, so reads come after the record.
         self.outputs.extend(reads.into_iter().map(|(id, list)| Output::Read(id, list)));
         self.outputs.extend(fetches.into_iter().map(|(id, contents)| Output::Fetch(id, contents)));

@@ -29,6 +29,7 @@ use stanchion_types::Timestamp;
 
 use crate::ids::{GroupKey, MessageKey, PageId};
 use crate::queue::fairness::{Busy, NOISE};
+use crate::room::Room;
 use line::Line;
 
 /// How many lanes are looked at for one that can give something up.
@@ -318,6 +319,7 @@ impl Lanes {
         }
         if lane.ready.is_empty() && lane.in_flight == 0 && lane.behind.is_none() && !lane.is_noisy() {
             self.lanes.remove(&key);
+            self.lanes.fit();
         }
     }
 

@@ -6,7 +6,7 @@ use crate::queue::cold::Page;
 use crate::usage::MESSAGE_BYTES;
 
 /// Entries from which on the memory of a ledger is given back when it has been settled.
-const ENTRIES_KEPT: usize = 256;
+const ENTRIES_KEPT: usize = 16;
 
 /// Positions of the journal, and how many bytes more or less are needed there.
 #[derive(Clone, Debug, Default)]
