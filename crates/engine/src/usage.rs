@@ -40,7 +40,8 @@ pub struct Options {
     /// Dead bytes that are nobody's business, whatever the number of live ones; the newest of the journal, in which most
     /// messages die by themselves, are left alone. Default 256 MiB.
     pub slack_bytes: u64,
-    /// Most bytes of survivors that are moved in one step, unless a single content is larger. Default 256 KiB.
+    /// Most bytes of survivors that are moved in one step, unless a single content is larger; some times as many while no
+    /// client asks for anything. Default 256 KiB.
     pub step_bytes: u64,
 }
 

@@ -105,7 +105,7 @@ impl Shard {
     fn with(engine: Engine, tail: u64, seed: u128) -> Shard {
         Shard {
             now: engine.clock(),
-            sweep: Sweep::new(engine.usage().freed()),
+            sweep: Sweep::new(&engine),
             engine,
             tail,
             gate: Gate::new(tail),
@@ -234,11 +234,13 @@ impl Shard {
         self.now = self.now.max(now);
         if let Input::Durable(position) = input {
             assert!(position <= self.tail, "durable {position} is past the tail {}", self.tail);
+            self.sweep.synced(&self.engine, position, self.now);
             return self.gate.open(position, &mut self.outputs);
         }
         self.advance();
         match input {
             Input::Command { ticket, command, entropy } => {
+                self.sweep.asked(self.now);
                 self.decide(Job { ticket, command, entropy, blocks: Blocks::default() });
             }
             Input::Loaded { read, bytes } => self.loaded(read, bytes),
@@ -476,7 +478,12 @@ impl Shard {
             self.engine.record_ended(self.tail, payload.len());
             // The journal keeps recent records in memory: as long as they are, and not as long as they grew.
             let written = Bytes::copy_from_slice(&payload);
-            self.outputs.push_back(Output::Append(Record { position: self.tail, clock: self.now, count, payload: written }));
+            self.outputs.push_back(Output::Append(Record {
+                position: self.tail,
+                clock: self.now,
+                count,
+                payload: written,
+            }));
             payload.clear();
             payload.shrink_to(RECORD_KEPT);
         }

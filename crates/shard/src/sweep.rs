@@ -1,15 +1,16 @@
 //! Which survivors are moved next, so that the journal can forget where they were.
 //!
 //! When the journal holds too many dead bytes, a *pass* empties the part of it of which the least is needed: it looks for
-//! what is needed there, reads that in small steps, and lets it be written again at the tail. Between two steps it rests,
-//! the shorter the more pressing it is, and until the last step is durable, so a disk that is busy with clients is not
-//! asked for more.
+//! what is needed there, reads that in small steps, and lets it be written again at the tail. After each step it waits
+//! until that is durable and then rests, so that clients come first: see `pace`.
 //!
 //! Where [space](Space) is scarce, a pass spends some before it gives any back. So it is chosen by a stricter measure, and
 //! the next one does not begin before the journal has given back what the last has freed.
 //!
 //! Only the plan is kept here. What a step brings is compared with the state of that moment: a message that was deleted
 //! or a page that was written anew in the meantime is left out.
+
+mod pace;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -21,6 +22,7 @@ use stanchion_engine::{Engine, Survivor};
 use stanchion_types::Timestamp;
 
 use crate::ReadId;
+use pace::Pace;
 
 /// Messages and pages that a step looks at.
 const LOOK: usize = 16_384;
@@ -28,8 +30,8 @@ const LOOK: usize = 16_384;
 /// Survivors that a pass deals with at most; what it leaves is for the next.
 const SURVIVORS_MAX: usize = 65_536;
 
-/// How long a step is followed by a rest: at the bound, and when the excess could not be more pressing.
-const REST_MS: (u64, u64) = (50, 5);
+/// How many times as many bytes a step moves when nobody asks for anything.
+const IDLE_STEPS: u64 = 4;
 
 /// How long nothing is tried after a pass that found nothing to move: what is needed there goes by itself, or cannot be
 /// read.
@@ -39,17 +41,16 @@ const FRUITLESS_REST_SECONDS: u32 = 10;
 const RETURN_REST_SECONDS: u32 = 1;
 
 /// The sweep of a shard.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sweep {
     pass: Option<Pass>,
     /// The step that waits for bytes.
     under_way: Option<(ReadId, Step)>,
     /// Whether there is anything to do but wait.
     busy: bool,
-    /// The next step begins no earlier.
-    resume_at: Timestamp,
-    /// Position of the last record that moved something.
-    moved_at: u64,
+    pace: Pace,
+    /// How many bytes the step may move.
+    step_bytes: u64,
     /// The messages of the page whose contents are being read.
     listed: Vec<ColdMessage>,
     /// Buckets that the last passes could not empty.
@@ -98,9 +99,30 @@ impl Step {
 }
 
 impl Sweep {
-    /// Makes the sweep of a journal that has given back so many bytes.
-    pub(crate) fn new(returned: u64) -> Sweep {
-        Sweep { returned, ..Sweep::default() }
+    /// Makes the sweep of a journal that has given back what was freed so far.
+    pub(crate) fn new(engine: &Engine) -> Sweep {
+        Sweep {
+            pass: None,
+            under_way: None,
+            busy: false,
+            pace: Pace::new(engine.clock()),
+            step_bytes: engine.usage().options().step_bytes,
+            listed: Vec::new(),
+            avoided: BTreeSet::new(),
+            space: Space::Plenty,
+            returned: engine.usage().freed(),
+        }
+    }
+
+    /// Notes that a client asks for something.
+    pub(crate) fn asked(&mut self, now: Timestamp) {
+        self.pace.asked(now);
+    }
+
+    /// Notes that everything up to a position is durable.
+    pub(crate) fn synced(&mut self, engine: &Engine, position: u64, now: Timestamp) {
+        let space = self.space;
+        self.pace.synced(position, now, || engine.usage().pressure(space));
     }
 
     /// Notes how much space there is. A pass that was chosen when there was more of it is given up: what it has moved is
@@ -108,7 +130,7 @@ impl Sweep {
     pub(crate) fn set_space(&mut self, space: Space, now: Timestamp) {
         if space > self.space {
             self.pass = None;
-            self.resume_at = self.resume_at.min(now);
+            self.pace.hurry(now);
         }
         self.space = space;
     }
@@ -117,25 +139,24 @@ impl Sweep {
     pub(crate) fn note_returned(&mut self, freed: u64, now: Timestamp) {
         self.returned = freed;
         if self.space != Space::Plenty {
-            self.resume_at = self.resume_at.min(now);
+            self.pace.hurry(now);
         }
     }
 
     /// Returns the next moment at which [`Sweep::next`] has something to do.
     pub(crate) fn next_deadline(&self) -> Timestamp {
-        if self.busy { self.resume_at } else { Timestamp::NEVER }
+        if self.busy { self.pace.resume_at() } else { Timestamp::NEVER }
     }
 
     /// Tells what has to be read next, if it is time for that.
-    pub(crate) fn next(&mut self, engine: &Engine, now: Timestamp, durable: u64) -> Option<Step> {
+    pub(crate) fn next(&mut self, engine: &Engine, now: Timestamp) -> Option<Step> {
         self.busy = self.under_way.is_none() && (self.pass.is_some() || engine.usage().excess(self.space) > 0);
-        if !self.busy || now < self.resume_at {
+        if !self.busy || now < self.pace.resume_at() {
             return None;
         }
-        self.rest(engine, now);
-        if durable < self.moved_at {
-            return None;
-        }
+        self.pace.begin(now, engine.usage().pressure(self.space));
+        let is_idle = self.space == Space::Plenty && self.pace.is_idle(now);
+        self.step_bytes = engine.usage().options().step_bytes * if is_idle { IDLE_STEPS } else { 1 };
         if self.pass.is_none() {
             self.begin(engine, now);
         }
@@ -166,7 +187,7 @@ impl Sweep {
 
     /// Notes that something was moved by the record at a position.
     pub(crate) fn moved(&mut self, position: u64) {
-        self.moved_at = position;
+        self.pace.wrote(position);
         if let Some(pass) = &mut self.pass {
             pass.fruitful = true;
         }
@@ -210,27 +231,21 @@ impl Sweep {
         self.pass.as_ref().map(|pass| pass.range.clone())
     }
 
-    /// Returns how many of these contents a step moves that may move so many bytes.
-    pub(crate) fn fitting(&self, most: u64, messages: impl Iterator<Item = ContentAddress>) -> usize {
+    /// Returns how many of these contents a step moves.
+    pub(crate) fn fitting(&self, messages: impl Iterator<Item = ContentAddress>) -> usize {
         let one_by_one = self.pass.as_ref().is_some_and(|pass| pass.one_by_one);
         let mut bytes = 0;
         let fits = messages.take_while(|content| {
             let is_first = bytes == 0;
             bytes += u64::from(content.length) + 1;
-            is_first || (bytes <= most && !one_by_one)
+            is_first || (bytes <= self.step_bytes && !one_by_one)
         });
         fits.count()
     }
 
-    fn rest(&mut self, engine: &Engine, now: Timestamp) {
-        let (long, short) = REST_MS;
-        let rest = short + (long - short) * (100 - engine.usage().pressure(self.space)) / 100;
-        self.resume_at = now.plus_millis(rest);
-    }
-
     fn begin(&mut self, engine: &Engine, now: Timestamp) {
         if self.space != Space::Plenty && self.is_owed(engine) {
-            self.resume_at = now.plus_seconds(RETURN_REST_SECONDS);
+            self.pace.wait_until(now.plus_seconds(RETURN_REST_SECONDS));
             return;
         }
         match engine.usage().sparsest(self.space, &self.avoided) {
@@ -245,7 +260,7 @@ impl Sweep {
             }
             None => {
                 self.avoided.clear();
-                self.resume_at = now.plus_seconds(FRUITLESS_REST_SECONDS);
+                self.pace.wait_until(now.plus_seconds(FRUITLESS_REST_SECONDS));
             }
         }
     }
@@ -268,7 +283,7 @@ impl Sweep {
     /// Takes the next survivors that are still there.
     fn choose(&mut self, engine: &Engine) -> Option<Step> {
         let pass = self.pass.as_mut()?;
-        let most = engine.usage().options().step_bytes;
+        let most = self.step_bytes;
         let mut messages = Vec::new();
         let mut bytes = 0;
         while let Some(survivor) = pass.survivors.front() {
@@ -315,6 +330,6 @@ impl Sweep {
             return;
         }
         self.avoided.extend(engine.usage().needed(&pass.range));
-        self.resume_at = now.plus_seconds(FRUITLESS_REST_SECONDS);
+        self.pace.wait_until(now.plus_seconds(FRUITLESS_REST_SECONDS));
     }
 }

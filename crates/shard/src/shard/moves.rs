@@ -14,7 +14,7 @@ impl Shard {
         if self.draining {
             return self.sweep.pause();
         }
-        if let Some(step) = self.sweep.next(&self.engine, self.now, self.gate.durable()) {
+        if let Some(step) = self.sweep.next(&self.engine, self.now) {
             self.fetch(step);
         }
     }
@@ -77,8 +77,7 @@ impl Shard {
             }
             return;
         }
-        let most = self.engine.usage().options().step_bytes;
-        let fitting = self.sweep.fitting(most, there.iter().map(|(_, content)| *content));
+        let fitting = self.sweep.fitting(there.iter().map(|(_, content)| *content));
         if fitting < there.len() {
             self.sweep.again(queue, page);
         }
