@@ -9,6 +9,7 @@
 mod crew;
 mod figures;
 mod lot;
+mod requests;
 mod scenario;
 mod works;
 

@@ -1,19 +1,21 @@
-//! What a process has cost, read from `/proc`.
+//! What a process, with those that it has started, has cost; read from `/proc`.
 
 use crate::Error;
 use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
-/// CPU and memory of one process at one moment.
+/// CPU and memory of a process and its descendants at one moment.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// User and system time of all its threads, ended ones included; counts in
-    /// ticks of usually 10 ms.
+    /// User and system time of all threads, and of processes that have ended;
+    /// counts in ticks of usually 10 ms.
     ticks: Duration,
+    /// How many processes there are.
+    processes: u32,
     /// Nothing where the kernel does not keep them.
     threads: ThreadTimes,
-    /// Resident memory in bytes.
+    /// Resident memory in bytes; what processes share counts for each.
     pub resident_bytes: u64,
 }
 
@@ -26,17 +28,37 @@ impl Sample {
         let ticks = self.ticks.saturating_sub(earlier.ticks);
         let threads = self.threads.since(&earlier.threads);
         // Each end of the interval is off by up to one tick, user and system.
-        let rounding = Duration::from_secs_f64(4.0 / rustix::param::clock_ticks_per_second() as f64);
+        let rounding = Duration::from_secs_f64(4.0 / rustix::param::clock_ticks_per_second() as f64) * self.processes;
         if self.threads.0.is_empty() || ticks > threads + rounding { ticks } else { threads }
     }
 }
 
-/// This function reads the figures of process `pid`.
+/// This function reads the figures of process `pid` and of the processes that
+/// it has started, and they have.
 ///
 /// # Errors
 ///
 /// There is no such process, or its figures have an unknown form.
 pub fn sample(pid: u32) -> Result<Sample, Error> {
+    let mut sample = one(pid)?;
+    let mut found = vec![pid];
+    let parents = parents();
+    while let Some(parent) = found.pop() {
+        for (child, _) in parents.iter().filter(|(_, of)| *of == parent) {
+            found.push(*child);
+            // One that has ended meanwhile shows in the ticks of its parent.
+            let Ok(own) = one(*child) else { continue };
+            sample.ticks += own.ticks;
+            sample.processes += own.processes;
+            sample.threads.0.extend(own.threads.0);
+            sample.resident_bytes += own.resident_bytes;
+        }
+    }
+    Ok(sample)
+}
+
+/// The figures of one process.
+fn one(pid: u32) -> Result<Sample, Error> {
     let read = |file: &str| {
         let path = format!("/proc/{pid}/{file}");
         fs::read_to_string(&path).map_err(|source| Error::Process(format!("--server-pid: {path}: {source}")))
@@ -46,7 +68,19 @@ pub fn sample(pid: u32) -> Result<Sample, Error> {
     let resident_kib = resident_kib(&read("status")?).unwrap_or(0);
     let ticks = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
     let threads = ThreadTimes::read(pid).unwrap_or_default();
-    Ok(Sample { ticks, threads, resident_bytes: resident_kib * 1024 })
+    Ok(Sample { ticks, processes: 1, threads, resident_bytes: resident_kib * 1024 })
+}
+
+/// Every process with its parent. Only the first process has none.
+fn parents() -> Vec<(u32, u32)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let found = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        Some((pid, fields.split_ascii_whitespace().nth(1)?.parse().ok()?))
+    });
+    found.collect()
 }
 
 /// CPU time by thread, in nanoseconds: far finer than the ticks of [`Sample`].
@@ -112,14 +146,12 @@ pub(crate) fn thread_cpu() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// User plus system ticks. The command name in parentheses may hold blanks and
+/// User plus system ticks, with those of children that have ended. The command name in parentheses may hold blanks and
 /// parentheses of its own, so counting starts behind the last one.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    fields.by_ref().take(4).map(|field| field.parse::<u64>().ok()).sum()
 }
 
 fn resident_kib(status: &str) -> Option<u64> {
@@ -134,12 +166,14 @@ fn kib(status: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Sample, ThreadTimes, cpu_ticks, resident_kib, resident_peak, sample, thread_cpu, written};
+    use std::io::Read;
+    use std::process::{Command, Stdio};
     use std::time::Duration;
 
     #[test]
     fn a_command_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = "42 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 120 34 0 0 20 0";
-        assert_eq!(cpu_ticks(stat), Some(154));
+        let stat = "42 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 120 34 5 6 20 0";
+        assert_eq!(cpu_ticks(stat), Some(165));
         assert_eq!(cpu_ticks("nonsense"), None);
     }
 
@@ -153,6 +187,7 @@ mod tests {
     fn what_a_thread_used_is_counted_to_the_millisecond_and_also_when_it_has_ended() {
         let sample = |ticks_ms: u64, threads: &[(u32, u64)]| Sample {
             ticks: Duration::from_millis(ticks_ms),
+            processes: 1,
             threads: ThreadTimes(threads.iter().map(|(id, millis)| (*id, millis * 1_000_000)).collect()),
             resident_bytes: 0,
         };
@@ -165,6 +200,21 @@ mod tests {
         check(sample(1100, &[(1, 60)]), 1000);
         // A kernel that keeps no times of threads.
         check(sample(130, &[]), 30);
+    }
+
+    #[test]
+    fn what_a_process_has_started_counts_as_well() {
+        // One works and then sleeps, another one waits for its input to end.
+        let script = "(i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; exec sleep 60) & cat; kill $!";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = command.spawn().expect("a shell");
+        let mut said = [0; 5];
+        shell.stdout.as_mut().expect("it is piped").read_exact(&mut said).expect("it works to its end");
+        let during = sample(shell.id()).expect("it is there");
+        assert!(during.processes >= 3 && !during.ticks.is_zero(), "{during:?}");
+        drop(shell.stdin.take());
+        shell.wait().expect("it ends");
     }
 
     #[test]

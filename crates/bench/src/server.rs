@@ -2,10 +2,11 @@
 //! the same directory. Any program will do that prints its address.
 
 use crate::Error;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
@@ -16,6 +17,11 @@ use std::time::{Duration, Instant};
 const START_MAX: Duration = Duration::from_secs(600);
 /// The same for a clean stop.
 const STOP_MAX: Duration = Duration::from_secs(120);
+
+/// The same for programs of others.
+const READY_MAX: Duration = Duration::from_secs(120);
+/// How long to wait before asking again whether one is ready.
+const READY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Before the address in a server's output.
 const MARK: &str = "endpoint: ";
@@ -43,6 +49,11 @@ impl Home {
     /// This function gives the directory's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Opens the file for what a program says.
+    fn log(&self) -> io::Result<fs::File> {
+        fs::File::options().create(true).append(true).open(self.path.join("log"))
     }
 
     /// This function counts the bytes that the files below take on the disk.
@@ -73,6 +84,8 @@ fn allocated(path: &Path) -> u64 {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// Whether processes that it started are killed with it.
+    leads_group: bool,
     /// Such as `http://127.0.0.1:41234`.
     pub endpoint: String,
     /// When the process was started.
@@ -107,10 +120,8 @@ impl Server {
     pub fn launch(mut command: Command, home: &Home) -> Result<Self, Error> {
         let program = Path::new(command.get_program()).display().to_string();
         let failed = |what: String| Error::Endpoint(format!("the server {program}: {what}"));
-        command.current_dir(&home.path);
-        let log = fs::File::options().create(true).append(true).open(home.path.join("log"));
-        let log = log.map_err(|source| failed(source.to_string()))?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let log = home.log().map_err(|source| failed(source.to_string()))?;
+        command.current_dir(&home.path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let started = Instant::now();
         let mut child = command.spawn().map_err(|source| failed(source.to_string()))?;
         let stdout = child.stdout.take().expect("its output is piped");
@@ -122,7 +133,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let mut server = Self { child, endpoint: String::new(), started };
+        let mut server = Self { child, leads_group: false, endpoint: String::new(), started };
         loop {
             let left = START_MAX.saturating_sub(started.elapsed());
             let Ok(line) = lines.recv_timeout(left) else {
@@ -134,6 +145,42 @@ impl Server {
                 return Ok(server);
             }
         }
+    }
+
+    /// This function starts a program of others in the directory and waits until `ready` says that it does its work;
+    /// it does not tell where it listens, so `endpoint` says that. Processes that it starts are killed with it. What
+    /// it says goes to the file `log` there.
+    ///
+    /// # Errors
+    ///
+    /// It does not start, ends, or takes longer than two minutes.
+    pub fn launch_until(
+        mut command: Command,
+        home: &Home,
+        endpoint: String,
+        ready: impl Fn() -> bool,
+    ) -> Result<Self, Error> {
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        let failed = |what: String| Error::Endpoint(format!("the server `{}`: {what}", words.join(" ")));
+        let io_failed = |source: io::Error| failed(source.to_string());
+        let log = home.log().map_err(io_failed)?;
+        let copy = log.try_clone().map_err(io_failed)?;
+        command.current_dir(&home.path).stdin(Stdio::null()).stdout(copy).stderr(log).process_group(0);
+        let started = Instant::now();
+        let child = command.spawn().map_err(io_failed)?;
+        let mut server = Self { child, leads_group: true, endpoint, started };
+        while started.elapsed() < READY_MAX {
+            if ready() {
+                return Ok(server);
+            }
+            if let Ok(Some(status)) = server.child.try_wait() {
+                let log = fs::read_to_string(home.path.join("log")).unwrap_or_default();
+                return Err(failed(format!("{status}:\n{log}")));
+            }
+            thread::sleep(READY_PAUSE);
+        }
+        let log = fs::read_to_string(home.path.join("log")).unwrap_or_default();
+        Err(failed(format!("does not do its work within {READY_MAX:?}:\n{log}")))
     }
 
     /// This function gives the id of the process.
@@ -176,6 +223,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Ended already, or the benchmark is failing: nothing to report.
+        if self.leads_group {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

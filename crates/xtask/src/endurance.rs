@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process;
+use crate::{peers, process};
 
 /// How long a soak takes when nobody says: enough rounds for a judgement on both of its halves.
 pub(crate) const SOAK_MINUTES: u64 = 20;
@@ -30,18 +30,28 @@ pub(crate) fn depth(words: &[String]) -> Result<bool, String> {
     process::run(command, DEPTH).map(|()| true)
 }
 
-/// This function builds the release binary and the yardstick, and lets the latter measure the former.
+/// This function builds the release binary and the yardstick, and lets the latter measure the former. With `--peers`
+/// among the words, it installs other servers before and has them measured too.
 ///
 /// # Errors
 ///
 /// A sentence when they cannot be built, or the measurement fails.
 pub(crate) fn bench_report(words: &[String]) -> Result<bool, String> {
-    let mut build = process::cargo();
-    build.args(["build", "--release", "--quiet", "--package", "stanchion", "--package", "stanchion-yardstick"]);
-    process::run(build, BUILD)?;
+    // One after the other: together, the features that the yardstick wants of a library would be the server's too.
+    for package in ["stanchion", "stanchion-yardstick"] {
+        let mut build = process::cargo();
+        build.args(["build", "--release", "--quiet", "--package", package]);
+        process::run(build, BUILD)?;
+    }
     let release = process::target().join("release");
     let mut command = Command::new(release.join("yardstick"));
-    command.arg("report").arg("--server").arg(release.join("stanchion")).args(words).current_dir(process::root());
+    command.arg("report").arg("--server").arg(release.join("stanchion")).current_dir(process::root());
+    for word in words {
+        command.arg(word);
+        if word == peers::WORD {
+            command.arg(peers::install()?);
+        }
+    }
     process::run(command, REPORT).map(|()| true)
 }
 

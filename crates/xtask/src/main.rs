@@ -11,6 +11,7 @@ mod clients;
 mod dependencies;
 mod endurance;
 mod instructions;
+mod peers;
 mod process;
 mod server;
 mod simulation;
@@ -49,6 +50,8 @@ Commands:
              --json FILE      append the figures as JSON lines
   bench-report  The release binary beside the yardstick: a table and a plot, docs/bench-report.md (see docs/bench.md)
              --only NAME      only this work (may be repeated)
+             --peers          other servers too; installs them first, into the user's cache
+             --quick          three rounds of a tenth of the messages
              --rounds N       how often each program takes its turn (5)
              --messages N     messages of a run (200,000)
              --dir DIR        where the data directories are made

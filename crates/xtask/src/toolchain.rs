@@ -127,6 +127,17 @@ impl Toolchain {
 pub(crate) fn install(toolchains: &[Toolchain]) {
     let missing: Vec<_> = toolchains.iter().filter(|one| one.check().is_err()).collect();
     let packages: Vec<_> = missing.iter().flat_map(|one| one.packages()).copied().collect();
+    get(&packages);
+}
+
+/// This function installs those of Debian's packages that are not there, where it may. Services that they bring are not
+/// started.
+pub(crate) fn install_packages(packages: &[&'static str]) {
+    let missing: Vec<_> = packages.iter().filter(|package| !succeeds("dpkg", &["-s", package])).copied().collect();
+    get(&missing);
+}
+
+fn get(packages: &[&'static str]) {
     if packages.is_empty() {
         return;
     }
@@ -141,7 +152,8 @@ pub(crate) fn install(toolchains: &[Toolchain]) {
     install.extend(packages);
     for words in [update, install] {
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        // The run level keeps Debian's tools from starting what is installed.
+        command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(Stdio::null());
         if let Err(message) = process::run(command, Duration::from_secs(900)) {
             eprintln!("{message}");
             return;

@@ -10,6 +10,7 @@
 //! Start with [`ladder`] for the programs and [`report`] for the report.
 
 mod ladder;
+mod peer;
 mod report;
 
 use clap::Parser;

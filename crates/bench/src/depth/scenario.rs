@@ -6,6 +6,7 @@ mod moving;
 use super::crew::Crew;
 use super::figures::{Comparison, Figures, Reclaimed};
 use super::lot::{BATCH, Lot};
+use super::requests;
 use super::server::{Home, Server};
 use super::works::{self, Works};
 use super::{Options, gib};
@@ -418,18 +419,12 @@ fn reopen(binary: &Path, arguments: &[String], home: &Home, queue: &Queue) -> Re
 /// Receives and deletes until `left` messages are gone.
 async fn consume(client: &mut crate::client::Client, queue: &Queue, left: &Cell<u64>) -> Result<(), Failure> {
     while left.get() > 0 {
-        let mut handles = Vec::new();
-        let call =
-            Call::Receive { queue, messages_max: BATCH as usize, wait_seconds: 0, visibility_seconds: Some(600) };
-        client
-            .call(&call, |protocol, body| protocol.messages(body, |handle, _| handles.push(handle.to_owned())))
-            .await?;
+        let (handles, _) = requests::receive(client, queue, BATCH).await?;
         if handles.is_empty() {
             tokio::time::sleep(Duration::from_millis(2)).await;
             continue;
         }
-        let call = Call::DeleteBatch { queue, handles: &handles };
-        client.call(&call, |protocol, body| protocol.failed_entries(body)).await?;
+        requests::delete(client, queue, &handles).await?;
         left.set(left.get().saturating_sub(handles.len() as u64));
     }
     Ok(())

@@ -6,10 +6,11 @@
 
 use super::crew::Crew;
 use super::lot::{BATCH, Lot};
+use super::requests;
 use crate::Error;
 use crate::client::Failure;
 use crate::process::ThreadTimes;
-use crate::protocol::Call;
+use crate::protocol::Action;
 use hdrhistogram::Histogram;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,8 +18,6 @@ use std::time::{Duration, Instant};
 
 /// Messages in a round: few enough that the empty queue stays shallow.
 pub(super) const ROUND: u64 = 2000;
-/// Longer than a round takes, so that nothing comes back within it.
-pub(super) const VISIBILITY_SECONDS: u32 = 600;
 /// After so many empty answers in a row there is nothing to receive.
 pub(super) const EMPTY_ANSWERS_MAX: u32 = 500;
 /// Longer than any request; keeps a histogram small whatever the clock does.
@@ -172,23 +171,13 @@ fn receive(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, work: &mut Work) -> Res
             let wanted = BATCH.min(left.get());
             left.set(left.get() - wanted);
             let at = lot.next_to_read();
-            let call = Call::Receive {
-                queue: &lot.queues[at],
-                messages_max: wanted as usize,
-                wait_seconds: 0,
-                visibility_seconds: Some(VISIBILITY_SECONDS),
-            };
-            let mut own = Vec::new();
-            let began = Instant::now();
-            client
-                .call(&call, |protocol, body| protocol.messages(body, |handle, _| own.push(handle.to_owned())))
-                .await?;
-            latencies.push(began.elapsed());
+            let (own, latency) = requests::receive(client, &lot.queues[at], wanted).await?;
+            latencies.push(latency);
             left.set(left.get() + wanted - own.len() as u64);
             if own.is_empty() {
                 empty_answers += 1;
                 if empty_answers > EMPTY_ANSWERS_MAX {
-                    return Err(Failure::Malformed { action: call.action() });
+                    return Err(Failure::Malformed { action: Action::ReceiveMessage });
                 }
                 tokio::time::sleep(EMPTY_PAUSE).await;
                 continue;
@@ -213,13 +202,7 @@ fn delete(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, handles: Vec<Handles>, w
         let own = std::mem::take(&mut handles.borrow_mut()[number]);
         let mut latencies = Vec::new();
         for (at, handles) in own {
-            let call = Call::DeleteBatch { queue: &lot.queues[at], handles: &handles };
-            let began = Instant::now();
-            let failed = client.call(&call, |protocol, body| protocol.failed_entries(body)).await?;
-            latencies.push(began.elapsed());
-            if !failed.is_empty() {
-                return Err(Failure::Malformed { action: call.action() });
-            }
+            latencies.push(requests::delete(client, &lot.queues[at], &handles).await?);
         }
         Ok(latencies)
     })?;

@@ -39,27 +39,52 @@ pub(super) fn svg(rows: &[Row]) -> String {
         }
     }
     for title in titles {
-        canvas.chart(title, &side_by_side(rows, title));
+        canvas.chart(&side_by_side(rows, title));
     }
-    canvas.chart("share of its bound that each figure uses up (the line is the bound)", &bounds(rows));
+    let bounded = bounds(rows);
+    if !bounded.is_empty() {
+        let title = "share of its bound that each figure uses up (the line is the bound)".to_owned();
+        canvas.chart(&Chart { title, bars: bounded, line: 1.0 });
+    }
     canvas.finish()
 }
 
-/// The figures of one chart.
-fn side_by_side<'r>(rows: &'r [Row], title: &str) -> Vec<Bar<'r>> {
+/// Bars below each other.
+struct Chart<'r> {
+    title: String,
+    bars: Vec<Bar<'r>>,
+    /// Where the line is, as a share of the scale.
+    line: f64,
+}
+
+/// A chart whose figures differ by more than this is logarithmic.
+const LINEAR_MAX: f64 = 10.0;
+/// The shortest bar of such a chart.
+const SHORTEST: f64 = 0.1;
+
+/// The figures of one chart; the line is at the first one.
+fn side_by_side<'r>(rows: &'r [Row], title: &str) -> Chart<'r> {
     let charted = rows.iter().filter_map(|row| {
         let (chart, name) = row.chart.as_ref()?;
-        (chart == title).then_some((row, name))
+        (chart == title).then(|| (row, name.as_str(), row.figures.median()))
     });
-    let mut first = None;
-    charted
-        .map(|(row, name)| {
-            let median = row.figures.median();
-            let color = if first.is_none() { FIRST } else { PLAIN };
-            let scale = *first.get_or_insert(median);
-            Bar { name, share: median / scale, text: format!("{} {}", number(median), row.unit.name()), color }
-        })
-        .collect()
+    let charted: Vec<_> = charted.collect();
+    let first = charted.first().map_or(1.0, |(_, _, median)| *median);
+    let lowest = charted.iter().map(|(_, _, median)| *median).fold(f64::INFINITY, f64::min);
+    let highest = charted.iter().map(|(_, _, median)| *median).fold(0.0, f64::max);
+    let logarithmic = lowest > 0.0 && highest / lowest > LINEAR_MAX;
+    let share = |median: f64| match logarithmic {
+        false => median / first,
+        true => SHORTEST + (BAR_MAX - SHORTEST) * (median / lowest).ln() / (highest / lowest).ln(),
+    };
+    let bars = charted.iter().enumerate().map(|(at, (row, name, median))| Bar {
+        name,
+        share: share(*median),
+        text: format!("{} {}", number(*median), row.unit.name()),
+        color: if at == 0 { FIRST } else { PLAIN },
+    });
+    let title = if logarithmic { format!("{title} (logarithmic)") } else { title.to_owned() };
+    Chart { title, bars: bars.collect(), line: share(first) }
 }
 
 /// All figures that have a bound.
@@ -81,17 +106,21 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn chart(&mut self, title: &str, bars: &[Bar<'_>]) {
-        self.try_chart(title, bars).expect("writing to memory does not fail");
+    fn chart(&mut self, chart: &Chart<'_>) {
+        self.try_chart(chart).expect("writing to memory does not fail");
     }
 
-    fn try_chart(&mut self, title: &str, bars: &[Bar<'_>]) -> std::fmt::Result {
+    fn try_chart(&mut self, chart: &Chart<'_>) -> std::fmt::Result {
         let out = &mut self.drawn;
         let text_y = self.y + 26;
-        writeln!(out, "<text x=\"10\" y=\"{text_y}\" font-size=\"14\" font-weight=\"bold\">{}</text>", escaped(title))?;
+        writeln!(
+            out,
+            "<text x=\"10\" y=\"{text_y}\" font-size=\"14\" font-weight=\"bold\">{}</text>",
+            escaped(&chart.title)
+        )?;
         self.y += TITLE;
-        let (top, x) = (self.y, NAMES + SCALE);
-        for bar in bars {
+        let (top, x) = (self.y, f64::from(NAMES) + chart.line * f64::from(SCALE));
+        for bar in &chart.bars {
             let (text_y, bar_y, height) = (self.y + 14, self.y + 3, LINE - 6);
             let length = bar.share.clamp(0.0, BAR_MAX) * f64::from(SCALE);
             let end = f64::from(NAMES) + length + 6.0;
@@ -106,7 +135,7 @@ impl Canvas {
         }
         writeln!(
             out,
-            "<line x1=\"{x}\" y1=\"{top}\" x2=\"{x}\" y2=\"{}\" stroke=\"#444\" stroke-dasharray=\"4 3\"/>",
+            "<line x1=\"{x:.1}\" y1=\"{top}\" x2=\"{x:.1}\" y2=\"{}\" stroke=\"#444\" stroke-dasharray=\"4 3\"/>",
             self.y
         )
     }
@@ -161,14 +190,23 @@ mod tests {
     #[test]
     fn the_figures_of_a_chart_stand_beside_each_other_on_the_scale_of_the_first() {
         let row = |chart: &str, name: &str, figure| Row::shown("long", Unit::Micros, one(figure)).charted(chart, name);
-        let rows =
-            [row("a", "server", 20.0), row("a", "rung", 10.0), row("b", "server", 3.0), row("b", "peer", 1400.0)];
+        let rows = [row("a", "server", 20.0), row("a", "rung", 10.0), row("b", "server", 3.0), row("b", "peer", 6.0)];
         let picture = svg(&rows);
         assert_eq!(picture.matches("<rect").count(), 5, "the paper and four bars: {picture}");
-        for expected in ["width=\"220.0\"", "width=\"110.0\"", "width=\"440.0\"", ">20.0 us<", ">1400 us<", ">peer<"] {
+        for expected in ["width=\"220.0\"", "width=\"110.0\"", "width=\"440.0\"", ">20.0 us<", ">6.00 us<", ">peer<"] {
             assert!(picture.contains(expected), "{expected}: {picture}");
         }
-        let titles = [">a<", ">b<", "share of its bound"].map(|title| picture.find(title).expect(title));
-        assert!(titles.is_sorted(), "{picture}");
+        let titles = [">a<", ">b<"].map(|title| picture.find(title).expect(title));
+        assert!(titles.is_sorted() && !picture.contains("bound"), "{picture}");
+    }
+
+    #[test]
+    fn a_chart_of_very_different_figures_is_logarithmic_and_says_so() {
+        let row = |name: &str, figure| Row::shown("long", Unit::Micros, one(figure)).charted("a", name);
+        let picture = svg(&[row("server", 10.0), row("low", 1.0), row("high", 100.0)]);
+        // A tenth of the scale, twice the scale, and in the middle what is ten times the lowest.
+        for expected in [">a (logarithmic)<", "width=\"22.0\"", "width=\"231.0\"", "width=\"440.0\"", "x1=\"701.0\""] {
+            assert!(picture.contains(expected), "{expected}: {picture}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::figures::Series;
 use super::subject::{Programs, Running, Subject};
 use super::{CONNECTIONS, Options, SIZE};
+use crate::peer::{AUTHORIZATION, Software};
 use clap::Parser;
 use stanchion_bench::{Report, Section};
 use std::cell::Cell;
@@ -104,6 +105,12 @@ impl<'a> Stage<'a> {
         subject.start(&self.programs, &self.options.dir, self.started.get())
     }
 
+    /// This function starts a server of others.
+    pub(super) fn start_peer(&self, software: &Software) -> Result<Running, String> {
+        self.started.set(self.started.get() + 1);
+        Subject::start_peer(software, &self.options.dir, self.started.get())
+    }
+
     /// This function starts each program.
     pub(super) fn start_all<const N: usize>(&self, subjects: [Subject; N]) -> Result<[Running; N], String> {
         let mut running = Vec::with_capacity(N);
@@ -144,6 +151,9 @@ impl<'a> Stage<'a> {
         }
         let mut options = Words::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?.options;
         options.endpoint.clone_from(&running.server.endpoint);
+        if let Subject::Peer(_) = running.subject {
+            options.headers.push(AUTHORIZATION.to_owned());
+        }
         let failed = |what: String| format!("{}: {words}: {what}", running.subject.name());
         let report = self.runtime.block_on(stanchion_bench::conduct(options));
         let report = report.map_err(|error| failed(error.to_string()))?;

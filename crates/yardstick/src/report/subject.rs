@@ -1,6 +1,7 @@
 //! The programs that are measured.
 
 use crate::ladder::{Rung, Syncing};
+use crate::peer::{Peer, Software};
 use clap::ValueEnum;
 use stanchion_bench::server::{Home, Server};
 use std::path::{Path, PathBuf};
@@ -34,12 +35,18 @@ pub(super) enum Subject {
     Stanchion,
     /// A program of the ladder; `Syncing` is for those that write.
     Rung(Rung, Syncing),
+    /// A server of others.
+    Peer(Peer),
 }
 
 impl Subject {
     /// This function gives the name that the report uses.
     pub(super) fn name(self) -> String {
-        let Self::Rung(rung, syncing) = self else { return "Stanchion".to_owned() };
+        let (rung, syncing) = match self {
+            Self::Stanchion => return "Stanchion".to_owned(),
+            Self::Peer(peer) => return peer.name().to_owned(),
+            Self::Rung(rung, syncing) => (rung, syncing),
+        };
         let number = Rung::value_variants().iter().position(|other| *other == rung).map_or(0, |at| at + 1);
         let name = match rung {
             Rung::Raw => "TCP and httparse",
@@ -61,6 +68,14 @@ impl Subject {
         matches!(self, Self::Rung(rung, _) if rung.verifies())
     }
 
+    /// This function starts a peer that is installed in a directory of its own
+    /// below `parent`.
+    pub(super) fn start_peer(software: &Software, parent: &Path, number: u32) -> Result<Running, String> {
+        let home = Home::make(parent, &format!("subject-{number}")).map_err(|error| error.to_string())?;
+        let server = software.start(&home)?;
+        Ok(Running { subject: Self::Peer(software.peer), server, _home: home })
+    }
+
     /// This function starts the program in a directory of its own below
     /// `parent`.
     pub(super) fn start(self, programs: &Programs, parent: &Path, number: u32) -> Result<Running, String> {
@@ -72,6 +87,7 @@ impl Subject {
                 command.arg("serve").arg(word(rung)).arg("--sync").arg(word(syncing)).arg("--dir").arg(home.path());
                 Server::launch(command, &home)
             }
+            Self::Peer(peer) => return Err(format!("{} is started from its software", peer.name())),
         };
         Ok(Running { subject: self, server: server.map_err(|error| error.to_string())?, _home: home })
     }

@@ -1,35 +1,77 @@
 //! The report as Markdown.
 
+use super::beside::Part;
 use super::machine::Machine;
 use super::row::{Bound, Row, Unit, Verdict};
+use super::{Beside, Found, Options};
 use std::fmt::Write;
 
 const HEAD: &str = "\
-| work | median | lowest to highest | compared with | ratio | lowest to highest | bound | |
+| work | median | lowest to highest | compared with | ratio | lowest to highest | bound | verdict |
 | --- | ---: | ---: | --- | ---: | ---: | ---: | --- |
 ";
 
-/// This function writes the whole page. `failures` are works that were not
-/// measured, and `picture` is the name of the plot's file beside it.
-pub(super) fn page(machine: &Machine, rows: &[Row], failures: &[String], rounds: u32, picture: &str) -> String {
+/// This function writes the whole page; `picture` is the name of the plot's file beside it.
+pub(super) fn page(machine: &Machine, found: &Found, options: &Options, picture: &str) -> String {
+    try_page(machine, found, options, picture).expect("writing to memory does not fail")
+}
+
+fn try_page(machine: &Machine, found: &Found, options: &Options, picture: &str) -> Result<String, std::fmt::Error> {
     let mut out = "# Benchmark report\n\n".to_owned();
-    let counts = |verdict| rows.iter().filter(|row| row.verdict() == Some(verdict)).count();
+    let counts = |verdict| found.rows.iter().filter(|row| row.verdict() == Some(verdict)).count();
     let (within, over) = (counts(Verdict::Within), counts(Verdict::Over));
-    let rounds = if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
+    let rounds = if options.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", options.rounds) };
     writeln!(
         out,
-        "Written by `just bench-report`; [bench.md](bench.md) explains it. {rounds}; {within} figures within their \
-         bounds, {over} over.\n"
-    )
-    .expect("writing to memory does not fail");
+        "Written by `just bench-report`; [bench.md](bench.md) explains it. {rounds}, {} messages in a run of single \
+         sends; {within} figures within their bounds, {over} over.\n",
+        options.messages
+    )?;
     for (name, value) in &machine.0 {
-        writeln!(out, "- {name}: {value}").expect("writing to memory does not fail");
+        writeln!(out, "- {name}: {value}")?;
     }
-    for failure in failures {
+    for failure in &found.failures {
         let line = failure.split_whitespace().collect::<Vec<_>>().join(" ");
-        writeln!(out, "- **not measured**: {line}").expect("writing to memory does not fail");
+        writeln!(out, "- **not measured**: {line}")?;
     }
-    out + "\n" + &markdown(rows) + &format!("\n![the figures beside their bounds]({picture})\n")
+    write!(out, "\n{}", markdown(&found.rows))?;
+    if !found.besides.is_empty() {
+        write!(out, "\n{}", beside(&found.besides)?)?;
+    }
+    write!(out, "\n![the figures beside their bounds]({picture})\n")?;
+    Ok(out)
+}
+
+/// Other servers, what their answers mean, and what their work costs.
+fn beside(besides: &[Beside]) -> Result<String, std::fmt::Error> {
+    let mut out = "## Other servers\n\n\
+        The same messages on as many connections, in turns with Stanchion. Those that speak SQS have the same \
+        generator, the others clients of their own. CPU is that of all processes of a server, by message, in \
+        microseconds. Not all of them do the same work, so first what an answer means:\n\n"
+        .to_owned();
+    for one in besides {
+        writeln!(out, "- **{}**: {}.", one.name, one.promise)?;
+    }
+    write!(out, "\n| server |")?;
+    for part in Part::ALL {
+        write!(out, " {}: CPU | lowest to highest |{}", part.name(), if part.has_rate() { " a second |" } else { "" })?;
+    }
+    write!(out, "\n| --- |")?;
+    for part in Part::ALL {
+        write!(out, " ---: | ---: |{}", if part.has_rate() { " ---: |" } else { "" })?;
+    }
+    out.push('\n');
+    for one in besides {
+        write!(out, "| {} |", one.name)?;
+        for (part, measure) in Part::ALL.into_iter().zip(&one.measures) {
+            write!(out, " {} | {} |", number(measure.cpu.median()), spread(measure.cpu.spread()))?;
+            if part.has_rate() {
+                write!(out, " {:.0} |", measure.rate.median())?;
+            }
+        }
+        out.push('\n');
+    }
+    Ok(out)
 }
 
 /// This function writes the table.
@@ -88,8 +130,10 @@ pub(super) fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Machine, Row, Unit, markdown, number, page};
+    use super::{Beside, Found, Machine, Options, Row, Unit, markdown, number, page};
+    use crate::report::beside::Measure;
     use crate::report::figures::Series;
+    use clap::Parser;
 
     fn rows() -> Vec<Row> {
         let series = |figures: &[f64]| Series::new(figures.to_vec());
@@ -127,15 +171,33 @@ mod tests {
         }
     }
 
+    fn other() -> Beside {
+        let measure = |cpu: &[f64], rate| Measure { cpu: Series::new(cpu.to_vec()), rate: Series::new(vec![rate]) };
+        let measures = vec![measure(&[1400.0, 1300.0, 1500.0], 700.0), measure(&[20.0], 9000.0), measure(&[30.0], 1.0)];
+        Beside { name: "other 1.2".to_owned(), promise: "in memory", measures }
+    }
+
+    fn options() -> Options {
+        #[derive(clap::Parser)]
+        struct Words {
+            #[command(flatten)]
+            options: Options,
+        }
+        Words::parse_from(["report", "--server", "x"]).options
+    }
+
     #[test]
     fn the_page_says_on_what_it_was_measured_and_how_it_went() {
         let machine = Machine(vec![("kernel", "Linux 1".to_owned())]);
         let failures = ["drain: the server\nended".to_owned()];
-        let page = page(&machine, &rows(), &failures, 5, "report.svg");
+        let found = Found { rows: rows(), besides: vec![other()], failures: failures.to_vec() };
+        let page = page(&machine, &found, &options(), "report.svg");
         for expected in [
             "- kernel: Linux 1\n",
             "- **not measured**: drain: the server ended\n",
-            "5 rounds; 3 figures within their bounds, 1 over",
+            "5 rounds, 200000 messages in a run of single sends; 3 figures within their bounds, 1 over",
+            "\n- **other 1.2**: in memory.\n",
+            "\n| other 1.2 | 1400 | 1300 to 1500 | 700 | 20.0 | 20.0 to 20.0 | 9000 | 30.0 | 30.0 to 30.0 |\n",
             "](report.svg)",
         ] {
             assert!(page.contains(expected), "{expected}: {page}");

@@ -12,8 +12,9 @@ use crate::client::{Client, Failure};
 use crate::depth::crew::Crew;
 use crate::depth::figures::{Figures, Latencies, Moving};
 use crate::depth::lot::{BATCH, Lot};
-use crate::depth::works::{self, EMPTY_ANSWERS_MAX, EMPTY_PAUSE, VISIBILITY_SECONDS};
-use crate::protocol::Call;
+use crate::depth::requests;
+use crate::depth::works::{self, EMPTY_ANSWERS_MAX, EMPTY_PAUSE};
+use crate::protocol::{Action, Call};
 use crate::{Error, process};
 use hdrhistogram::Histogram;
 use std::rc::Rc;
@@ -165,29 +166,17 @@ fn paced(crew: &mut Crew, work: &Rc<Lot>) -> Result<Samples, Error> {
 async fn round(client: &mut Client, work: &Rc<Lot>, [sends, receives, deletes]: &mut Samples) -> Result<(), Failure> {
     work.send(client, work.sent() + BATCH, |latency, _| sends.push(latency)).await?;
     let queue = &work.queues[0];
-    let call = Call::Receive {
-        queue,
-        messages_max: BATCH as usize,
-        wait_seconds: 0,
-        visibility_seconds: Some(VISIBILITY_SECONDS),
-    };
-    let mut handles = Vec::new();
     for _ in 0..EMPTY_ANSWERS_MAX {
-        let began = Instant::now();
-        client
-            .call(&call, |protocol, body| protocol.messages(body, |handle, _| handles.push(handle.to_owned())))
-            .await?;
-        receives.push(began.elapsed());
+        let (handles, latency) = requests::receive(client, queue, BATCH).await?;
+        receives.push(latency);
         if !handles.is_empty() {
-            break;
+            deletes.push(requests::delete(client, queue, &handles).await?);
+            return Ok(());
         }
         tokio::time::sleep(EMPTY_PAUSE).await;
     }
-    let call = Call::DeleteBatch { queue, handles: &handles };
-    let began = Instant::now();
-    let failed = client.call(&call, |protocol, body| protocol.failed_entries(body)).await?;
-    deletes.push(began.elapsed());
-    if failed.is_empty() { Ok(()) } else { Err(Failure::Malformed { action: call.action() }) }
+    // There are ten that nobody else received.
+    Err(Failure::Malformed { action: Action::ReceiveMessage })
 }
 
 /// The bytes written in the middle one of some windows: one in which a segment is prepared says nothing.
