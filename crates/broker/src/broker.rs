@@ -15,6 +15,7 @@ use crate::driver::{Driver, Notes, Start};
 use crate::entropy::EntropyPool;
 use crate::failure::Failure;
 use crate::handles::Sealer;
+use crate::policies::Policies;
 use crate::restore::{OpenError, restore};
 use crate::secret::Secret;
 use crate::snapshots;
@@ -59,6 +60,7 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
     pub(crate) sealer: Sealer,
     pub(crate) admission: Admission,
+    pub(crate) policies: Policies,
     /// Held by whoever reads a queue's policy in order to change it.
     pub(crate) edits: Mutex<()>,
     failed: watch::Sender<Option<Failure>>,
@@ -84,6 +86,7 @@ impl Broker {
             tasks,
             sealer: Sealer::new(secret),
             admission: Admission::new(options.unsynced_bytes_max, options.throttle_after),
+            policies: Policies::default(),
             edits: Mutex::new(()),
             failed,
         })

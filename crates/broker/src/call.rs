@@ -2,6 +2,7 @@
 
 mod batch;
 mod delete;
+mod gate;
 mod import;
 mod queues;
 mod receipts;
@@ -16,7 +17,7 @@ use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::QueueId;
 use stanchion_types::request::{Action, Envelope, Request};
 use stanchion_types::response::Response;
-use stanchion_types::{Error, QueueArn, QueueLocator};
+use stanchion_types::{Error, QueueArn};
 
 use crate::broker::Broker;
 use crate::caller::Caller;
@@ -44,12 +45,7 @@ impl Broker {
     /// The service's own refusals, `InternalFailure` or `ServiceUnavailable` once the journal has failed, and
     /// `ServiceUnavailable` for what adds to the queues while the disk is full.
     pub async fn call(&self, caller: &Caller, envelope: Envelope) -> Result<Response, Error> {
-        let target = match &envelope.queue {
-            Some(locator) => Some(self.find(caller, locator).await?),
-            None => None,
-        };
-        authorize(caller, envelope.action, target.as_ref())?;
-        let request = envelope.request?;
+        let (request, target) = self.authorize(caller, envelope).await?.open();
         self.check_room(caller, &request)?;
         let queue = || target.ok_or_else(|| Error::missing_parameter("QueueUrl"));
         match request {
@@ -95,34 +91,11 @@ impl Broker {
             _ => checked,
         }
     }
-
-    /// Finds the queue that a request names.
-    async fn find(&self, caller: &Caller, locator: &QueueLocator) -> Result<Target, Error> {
-        let arn = QueueArn {
-            region: caller.region.clone(),
-            account: locator.account.unwrap_or(caller.account),
-            name: locator.name.clone(),
-        };
-        let driver = self.owner(&arn);
-        if let Some(id) = driver.find(&arn) {
-            return Ok(Target { driver: driver.clone(), arn, id });
-        }
-        // That the queue is not there may follow from a deletion that a crash could still undo. So the refusal goes
-        // through the shard, which lets it out when the deletion is durable. No queue ever has the number 0.
-        driver.ask(Command::DescribeQueue { queue: QueueId(0) }, None).await?;
-        Err(Error::no_such_queue())
-    }
 }
 
 /// Decides whether the disk of a shard has room for an action, and if not, looks for what can be given back.
 fn room_for(driver: &Driver, action: Action) -> Result<(), Error> {
     room::check(driver.journal().room(), action).inspect_err(|_| driver.seek_space())
-}
-
-/// Decides whether the caller may do this. The one place for it: nothing gets past [`Broker::call`].
-fn authorize(_caller: &Caller, _action: Action, _queue: Option<&Target>) -> Result<(), Error> {
-    // No credentials can be configured, so whoever reaches the server is its owner.
-    Ok(())
 }
 
 impl Target {

@@ -27,6 +27,7 @@ use std::time::{Duration, SystemTime};
 use hashbrown::HashMap;
 use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::QueueId;
+use stanchion_engine::queue::Queue;
 use stanchion_journal::{Epoch, Journal, Position, Record, Room, ShardId};
 use stanchion_shard::{Input, Output, Shard, Ticket};
 use stanchion_types::request::Action;
@@ -172,6 +173,11 @@ impl Driver {
     /// Finds a queue by name, as the shard knows it now: that may not be durable yet.
     pub(crate) fn find(&self, arn: &QueueArn) -> Option<QueueId> {
         self.lock().shard.find(arn).map(|queue| queue.id())
+    }
+
+    /// Looks at a queue, as the shard knows it now: that may not be durable yet. The shard waits meanwhile.
+    pub(crate) fn look<T>(&self, arn: &QueueArn, look: impl FnOnce(&Queue) -> T) -> Option<T> {
+        self.lock().shard.find(arn).map(look)
     }
 
     /// Asks the shard and waits for the reply.

@@ -22,6 +22,7 @@ mod driver;
 mod entropy;
 mod failure;
 mod handles;
+mod policies;
 mod repair;
 mod restore;
 mod room;
@@ -30,7 +31,7 @@ mod snapshots;
 
 pub use audit::{Audit, Found, Part, Unreadable, audit};
 pub use broker::{Broker, Options};
-pub use caller::Caller;
+pub use caller::{Authority, Caller};
 pub use carried::Carried;
 pub use failure::Failure;
 pub use repair::{Loss, Saved, repair};

@@ -1,5 +1,6 @@
 //! One request of the API.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,10 +10,11 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use stanchion_broker::{Broker, Caller};
+use stanchion_broker::Broker;
 use stanchion_types::{Code, Error, RequestId};
 use stanchion_wire::{Head, Origin, Reply};
 
+use crate::access::{self, Access};
 use crate::body::{self, BodyError};
 use crate::inbound::Inbound;
 use crate::options::Options;
@@ -30,8 +32,8 @@ const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 pub struct Edge {
     /// The queues.
     pub broker: Arc<Broker>,
-    /// Who an unsigned request comes from.
-    pub caller: Caller,
+    /// Who may call.
+    pub access: Access,
     /// Base of queue URLs; without it, the host that the client called.
     pub origin: Option<Origin>,
     /// Limits.
@@ -45,12 +47,19 @@ pub(crate) enum Scheme {
     Https,
 }
 
+/// How a request came, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) scheme: Scheme,
+    pub(crate) source: IpAddr,
+}
+
 /// An answer, or the reason to close the connection without one.
 pub(crate) type Answer = Result<Response<Full<Bytes>>, BodyError>;
 
 impl Edge {
     /// Answers one request.
-    pub(crate) async fn handle(&self, request: Request<Incoming>, scheme: Scheme, inbound: &Inbound) -> Answer {
+    pub(crate) async fn handle(&self, request: Request<Incoming>, way: Way, inbound: &Inbound) -> Answer {
         let id = request_id::new();
         let (parts, incoming) = request.into_parts();
         if parts.uri.path() == HEALTH {
@@ -78,14 +87,28 @@ impl Edge {
             }
             Err(error) => return Err(error),
         };
+        let identified;
+        let caller = match &self.access {
+            Access::Anyone(caller) => caller,
+            Access::Keys(authenticator) => match access::identify(authenticator, &parts, &body, way) {
+                Ok(caller) => {
+                    identified = caller;
+                    &identified
+                }
+                Err(refusal) => {
+                    tracing::info!(request = %id, source = %way.source, "the caller is not known: {refusal}");
+                    return Ok(response(stanchion_wire::encode_error(Some(protocol), &refusal.into(), &id), &id));
+                }
+            },
+        };
         let reply = match stanchion_wire::decode(&head, &body) {
             Ok(envelope) => {
                 drop(body);
                 let action = envelope.action;
-                match self.broker.call(&self.caller, envelope).await {
+                match self.broker.call(caller, envelope).await {
                     Ok(answer) => {
                         tracing::debug!(request = %id, action = action.name(), "done");
-                        stanchion_wire::encode(protocol, action, &answer, &self.origin(scheme, &parts), &id)
+                        stanchion_wire::encode(protocol, action, &answer, &self.origin(way.scheme, &parts), &id)
                     }
                     Err(error) => {
                         tracing::debug!(request = %id, action = action.name(), %error, "refused");

@@ -1,5 +1,6 @@
 //! One connection: what it speaks, and how it ends.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::api::{Edge, Scheme};
+use crate::api::{Edge, Scheme, Way};
 use crate::body::BodyError;
 use crate::door::{Door, Entered};
 use crate::inbound::Inbound;
@@ -39,19 +40,19 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Full<Bytes>>, BodyError> {
-        self.edge.handle(request, scheme, &self.inbound).await
+    async fn answer(&self, request: Request<Incoming>, way: Way) -> Result<Response<Full<Bytes>>, BodyError> {
+        self.edge.handle(request, way, &self.inbound).await
     }
 }
 
-/// Serves one connection until its client leaves, it has been idle for too long, or the server stops.
-pub(crate) async fn serve(stream: TcpStream, site: Arc<Site>, stopped: watch::Receiver<()>) {
+/// Serves one connection from an address until its client leaves, it has been idle for too long, or the server stops.
+pub(crate) async fn serve(stream: TcpStream, source: IpAddr, site: Arc<Site>, stopped: watch::Receiver<()>) {
     // Answers are written whole; there is nothing to wait for.
     let _ = stream.set_nodelay(true);
     let result = match site.door {
-        None => plain(stream, site, stopped).await,
+        None => plain(stream, source, site, stopped).await,
         // Apart, so that the many idle connections of a server without a certificate stay small.
-        Some(_) => Box::pin(enter(stream, site, stopped)).await,
+        Some(_) => Box::pin(enter(stream, source, site, stopped)).await,
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended");
@@ -61,17 +62,23 @@ pub(crate) async fn serve(stream: TcpStream, site: Arc<Site>, stopped: watch::Re
 /// Why a connection ended before its time.
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
-async fn plain(stream: TcpStream, site: Arc<Site>, stopped: watch::Receiver<()>) -> Result<(), Broken> {
+async fn plain(stream: TcpStream, source: IpAddr, site: Arc<Site>, stopped: watch::Receiver<()>) -> Result<(), Broken> {
+    let way = Way { scheme: Scheme::Http, source };
     let idle_timeout = site.edge.options.idle_timeout;
     let service = service_fn(move |request| {
         let site = site.clone();
-        async move { site.answer(request, Scheme::Http).await }
+        async move { site.answer(request, way).await }
     });
     one_by_one(stream, idle_timeout, service, stopped).await
 }
 
-async fn enter(stream: TcpStream, site: Arc<Site>, mut stopped: watch::Receiver<()>) -> Result<(), Broken> {
-    let Some(door) = &site.door else { return plain(stream, site, stopped).await };
+async fn enter(
+    stream: TcpStream,
+    source: IpAddr,
+    site: Arc<Site>,
+    mut stopped: watch::Receiver<()>,
+) -> Result<(), Broken> {
+    let Some(door) = &site.door else { return plain(stream, source, site, stopped).await };
     let entered = tokio::select! {
         entered = tokio::time::timeout(site.edge.options.handshake_timeout, door.open(stream)) => entered??,
         _ = stopped.changed() => return Ok(()),
@@ -85,7 +92,7 @@ async fn enter(stream: TcpStream, site: Arc<Site>, mut stopped: watch::Receiver<
                     let door = site.door.as_ref();
                     match door.and_then(|door| door.turn_away(request.uri(), request.headers())) {
                         Some(response) => Ok(response),
-                        None => site.answer(request, Scheme::Http).await,
+                        None => site.answer(request, Way { scheme: Scheme::Http, source }).await,
                     }
                 }
             });
@@ -94,11 +101,11 @@ async fn enter(stream: TcpStream, site: Arc<Site>, mut stopped: watch::Receiver<
         Entered::Http1(stream) => {
             let service = service_fn(move |request| {
                 let site = site.clone();
-                async move { site.answer(request, Scheme::Https).await }
+                async move { site.answer(request, Way { scheme: Scheme::Https, source }).await }
             });
             one_by_one(stream, idle_timeout, service, stopped).await
         }
-        Entered::Http2(stream) => many_at_once(stream, site, stopped).await,
+        Entered::Http2(stream) => many_at_once(stream, source, site, stopped).await,
     }
 }
 
@@ -132,7 +139,12 @@ where
 }
 
 /// Serves HTTP/2. Its library closes no idle connections, so that is done here.
-async fn many_at_once<I>(stream: I, site: Arc<Site>, mut stopped: watch::Receiver<()>) -> Result<(), Broken>
+async fn many_at_once<I>(
+    stream: I,
+    source: IpAddr,
+    site: Arc<Site>,
+    mut stopped: watch::Receiver<()>,
+) -> Result<(), Broken>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -153,7 +165,7 @@ where
         service_fn(move |request| {
             let (site, request_under_way) = (site.clone(), activity.begin());
             async move {
-                let answer = site.answer(request, Scheme::Https).await;
+                let answer = site.answer(request, Way { scheme: Scheme::Https, source }).await;
                 drop(request_under_way);
                 answer
             }

@@ -6,6 +6,7 @@
 //!
 //! Start with [`Server::serve`], then `connection`, and `api`, which handles one request.
 
+mod access;
 mod api;
 mod body;
 mod connection;
@@ -19,6 +20,7 @@ mod tls;
 use hyper::header::HOST;
 use hyper::{HeaderMap, Uri};
 
+pub use access::Access;
 pub use api::Edge;
 pub use door::PlainHttp;
 pub use options::Options;

@@ -72,9 +72,9 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => match slots.clone().try_acquire_owned() {
+                Ok((stream, peer)) => match slots.clone().try_acquire_owned() {
                     Ok(slot) => {
-                        let connection = connection::serve(stream, site.clone(), stopped.clone());
+                        let connection = connection::serve(stream, peer.ip(), site.clone(), stopped.clone());
                         drop(tokio::spawn(async move {
                             connection.await;
                             drop(slot);

@@ -7,21 +7,23 @@ use stanchion_types::limits::{
     PERMISSION_ACTIONS_MAX, POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX, POLICY_PRINCIPALS_MAX, POLICY_STATEMENTS_MAX,
 };
 
+use crate::policy::Policy;
+
 /// Reads a policy document.
 ///
 /// # Errors
-/// `InvalidAttributeValue` if it is no policy: an object with statements, each with an effect, a principal and an
-/// action. `OverLimit` if it breaks a quota.
+/// `InvalidAttributeValue` if it is none that could be asked: an object with statements, each with an effect, a principal,
+/// an action, and conditions that can be read. `OverLimit` if it breaks a quota.
 pub fn parse(text: &str) -> Result<Document, Error> {
     let invalid = || Error::invalid_attribute_value("Policy");
     let document: Value = serde_json::from_str(text).map_err(|_| invalid())?;
     let statements = statements(&document).ok_or_else(invalid)?;
     within(text.len(), POLICY_BYTES_MAX, "bytes")?;
     within(statements.len(), POLICY_STATEMENTS_MAX, "Statements")?;
+    Policy::of_queue_document(&document).map_err(|_| invalid())?;
     let mut principals = 0;
     let mut conditions = 0;
     for statement in statements {
-        check(statement).ok_or_else(invalid)?;
         let actions = statement.get("Action").or(statement.get("NotAction")).map_or(0, count);
         within(actions, PERMISSION_ACTIONS_MAX, "Actions")?;
         principals += count_principals(statement);
@@ -37,44 +39,12 @@ pub(crate) fn within(found: usize, maximum: usize, what: &str) -> Result<(), Err
     if found > maximum { Err(Error::policy_over_quota(what, found, maximum)) } else { Ok(()) }
 }
 
-/// Returns the statements of a document of a known version: a list of them, or a single one.
+/// Returns the statements of a document: a list of them, or a single one.
 fn statements(document: &Value) -> Option<&[Value]> {
-    match document.get("Version") {
-        None => {}
-        Some(version) => matches!(version.as_str()?, "2008-10-17" | "2012-10-17").then_some(())?,
-    }
     match document.get("Statement")? {
         Value::Array(statements) if !statements.is_empty() => Some(statements),
         statement @ Value::Object(_) => Some(std::slice::from_ref(statement)),
         _ => None,
-    }
-}
-
-/// Checks one statement; `None` if something is missing or has the wrong shape.
-fn check(statement: &Value) -> Option<()> {
-    matches!(statement.get("Effect")?.as_str()?, "Allow" | "Deny").then_some(())?;
-    match statement.get("Principal").or(statement.get("NotPrincipal"))? {
-        Value::String(principal) => (principal == "*").then_some(())?,
-        Value::Object(principals) => {
-            (!principals.is_empty() && principals.values().all(is_text_or_texts)).then_some(())?;
-        }
-        _ => return None,
-    }
-    is_text_or_texts(statement.get("Action").or(statement.get("NotAction"))?).then_some(())?;
-    let resource = statement.get("Resource").or(statement.get("NotResource"));
-    resource.is_none_or(is_text_or_texts).then_some(())?;
-    statement.get("Sid").is_none_or(Value::is_string).then_some(())?;
-    let operators_are_maps =
-        |condition: &Value| condition.as_object().is_some_and(|operators| operators.values().all(Value::is_object));
-    statement.get("Condition").is_none_or(operators_are_maps).then_some(())
-}
-
-/// Tells whether a value is text or a list of texts that is not empty.
-fn is_text_or_texts(value: &Value) -> bool {
-    match value {
-        Value::String(_) => true,
-        Value::Array(texts) => !texts.is_empty() && texts.iter().all(Value::is_string),
-        _ => false,
     }
 }
 

@@ -1,13 +1,28 @@
-//! The policy documents of queues: what is one, in which quotas it has to keep, when two say the same, and how
-//! `AddPermission` and `RemovePermission` change one.
+//! Policy documents of queues and users: what is one, in which quotas it has to keep, when two say the same, how
+//! `AddPermission` and `RemovePermission` change one, and what it permits.
 //!
-//! The crate does not know what a policy permits, and evaluates none. Nor does it know how a document reaches it, or
-//! where it is kept.
+//! The crate does not know how a document reaches it, where it is kept, or who callers are: whoever asks brings the caller
+//! and the circumstances along.
 //!
-//! Where to begin: [`parse`] for the shape and the quotas, [`grant`] for an edit.
+//! Where to begin: [`parse`] for the shape and the quotas, [`grant`] for an edit, [`decide`] for a decision.
 
+mod condition;
 mod document;
+mod evaluate;
+mod fault;
+mod key;
+mod pattern;
 mod permission;
+mod permission_name;
+mod policy;
+mod principals;
+mod request;
+mod time;
 
 pub use document::parse;
+pub use evaluate::{Cited, Decision, Reason, decide};
+pub use fault::Fault;
 pub use permission::{grant, revoke};
+pub use permission_name::{Permission, permission};
+pub use policy::Policy;
+pub use request::{Circumstances, Kind, Principal, Question};

@@ -8,7 +8,8 @@ use crate::settings::{DataFlags, Flags};
 /// A durable queue server that speaks the Amazon SQS API.
 ///
 /// `stanchion serve` keeps its queues in ./stanchion-data, listens on 127.0.0.1:9324, and prints a command line to
-/// try it with. Any SQS client works against it once it is told the endpoint; credentials can be anything.
+/// try it with. Any SQS client works against it once it is told the endpoint; without a file of credentials they can be
+/// anything.
 #[derive(clap::Parser, Debug)]
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -68,11 +69,80 @@ pub(crate) enum Command {
     /// is created; one that is there keeps its attributes. Importing a file twice adds its messages twice.
     Import(ImportArguments),
 
+    /// Makes access keys.
+    Keys(KeysArguments),
+
+    /// Explains what callers may do.
+    Policy(PolicyArguments),
+
     /// Loads an SQS endpoint and reports throughput, latency and CPU per message.
     Bench(Box<stanchion_bench::Options>),
 
     /// Measures what a deep backlog costs, on servers that it starts itself.
     Depth(Box<stanchion_bench::depth::Options>),
+}
+
+/// What to do about access keys.
+#[derive(clap::Args, Debug)]
+pub(crate) struct KeysArguments {
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+}
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum KeysCommand {
+    /// Makes an access key, writes it into the file of credentials, and prints it as two variables of the environment.
+    ///
+    /// It is printed this once. A server that uses the file knows the key within seconds.
+    Create {
+        /// File of credentials. Made if it does not exist, readable by its owner only.
+        #[arg(long, value_name = "FILE", env = "STANCHION_CREDENTIALS")]
+        credentials: PathBuf,
+        /// Account of the key, 12 digits.
+        #[arg(long, value_name = "ID")]
+        account: String,
+        /// User of the account. A user that is new may do nothing until the file gives him a policy. Without it, the key is
+        /// the account's own and may do everything there.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+}
+
+/// What to explain.
+#[derive(clap::Args, Debug)]
+pub(crate) struct PolicyArguments {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum PolicyCommand {
+    /// Tells whether somebody may do something, and which statement decides that.
+    ///
+    /// Exit code 1 means that he may not. The queue's policy is read from the data directory, and nothing is changed.
+    Simulate(SimulateArguments),
+}
+
+/// Who wants to do what.
+#[derive(clap::Args, Debug)]
+pub(crate) struct SimulateArguments {
+    /// Name or ARN of a user, the number of an account for the account itself, or anonymous.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) caller: String,
+    /// Action, such as sqs:SendMessage.
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: String,
+    /// Queue, by ARN or by its name in the user's account.
+    #[arg(long, value_name = "QUEUE")]
+    pub(crate) queue: String,
+    /// Address that the request comes from.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) source_ip: Option<std::net::IpAddr>,
+    /// File of credentials. Without it, the one of the settings.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataFlags,
 }
 
 /// What to back up, and where to.
@@ -210,6 +280,9 @@ Examples:
 
   stanchion serve --data-dir /var/lib/stanchion --listen 0.0.0.0:9324 --insecure-anonymous
       Reachable from other machines, where anybody can use the queues.
+
+  stanchion serve --listen 0.0.0.0:9324 --credentials credentials.toml
+      Reachable from other machines, for those whom the file knows.
 
   STANCHION_DURABILITY=interval=20 stanchion serve --config stanchion.toml
       Settings and declared queues from a file, one of them overridden.";

@@ -6,5 +6,7 @@ pub(crate) mod check;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod keys;
+pub(crate) mod policy;
 pub(crate) mod restore;
 pub(crate) mod serve;

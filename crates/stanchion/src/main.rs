@@ -9,6 +9,7 @@ mod cli;
 mod clock;
 mod commands;
 mod control;
+mod credentials;
 mod declared;
 mod exchange;
 mod logging;
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
         cli::Command::Restore(arguments) => commands::restore::run(&arguments),
         cli::Command::Export(arguments) => commands::export::run(&arguments),
         cli::Command::Import(arguments) => commands::import::run(&arguments),
+        cli::Command::Keys(arguments) => commands::keys::run(&arguments.command),
+        cli::Command::Policy(arguments) => commands::policy::run(&arguments.command),
         cli::Command::Bench(options) => commands::bench::run(*options),
         cli::Command::Depth(options) => commands::bench::depth(&options),
     };

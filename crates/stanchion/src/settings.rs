@@ -51,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) body_bytes_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) worker_threads: Option<usize>,
+    pub(crate) credentials: Option<PathBuf>,
     pub(crate) log_filter: EnvFilter,
     pub(crate) log_format: LogFormat,
     /// Queues to create or update at start, dead-letter queues before their sources.
@@ -175,6 +176,10 @@ impl Settings {
             body_bytes_max: of("body_limit").read(|text| values::size_within(text, 2 << 20, 1 << 30))? as usize,
             connections_max: of("connections_max").read(|text| values::count(text, 1, 1_000_000))?,
             worker_threads: of("worker_threads").read_unless_empty(|text| values::count(text, 1, 1024))?,
+            credentials: of("credentials").read_unless_empty(|text| match Path::new(text).file_name() {
+                Some(_) => Ok(PathBuf::from(text)),
+                None => Err("must name a file".to_owned()),
+            })?,
             log_filter: of("log_level").read(|text| {
                 EnvFilter::builder().parse(text).map_err(|error| format!("is no filter such as info: {error}"))
             })?,
@@ -184,16 +189,16 @@ impl Settings {
         })
     }
 
-    /// Refuses to serve strangers unless told so: no credentials are configured, so anybody who can reach the
-    /// listener can use the queues.
+    /// Refuses to serve strangers unless told so: without credentials anybody who can reach the listener can use the
+    /// queues.
     fn check_exposure(&self, given: &HashMap<&'static str, Given>) -> Result<(), SettingError> {
         let allowed = given["insecure_anonymous"].read(values::switch)?;
-        if self.listen.ip().is_loopback() || allowed {
+        if self.listen.ip().is_loopback() || allowed || self.credentials.is_some() {
             return Ok(());
         }
         Err(given["listen"].error(
             "can be reached from other machines, where anybody could then use the queues: no credentials are \
-             configured. Listen on 127.0.0.1, or accept that with --insecure-anonymous",
+             configured. Listen on 127.0.0.1, name a file with --credentials, or accept that with --insecure-anonymous",
         ))
     }
 }

@@ -6,6 +6,7 @@
 //! Start with [`request::Request`]: the 23 actions of the service as types.
 
 pub mod attributes;
+pub mod calendar;
 pub mod error;
 pub mod ids;
 pub mod limits;

@@ -96,17 +96,21 @@ table! {
     TooManyEntriesInBatchRequest => sqs "TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400;
     UnsupportedOperation => sqs "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", 400;
     AccessDenied => coral "AccessDeniedException", "AccessDenied", 403;
+    IncompleteSignature => coral "IncompleteSignatureException", "IncompleteSignature", 400;
     InternalFailure => coral "InternalFailure", "InternalFailure", 500;
     InvalidAction => coral "UnknownOperationException", "InvalidAction", 400;
+    InvalidClientTokenId => coral "UnrecognizedClientException", "InvalidClientTokenId", 403;
     InvalidParameterCombination => coral "InvalidParameterCombinationException", "InvalidParameterCombination", 400;
     InvalidParameterValue => coral "InvalidParameterValueException", "InvalidParameterValue", 400;
     MalformedQueryString => coral "MalformedQueryString", "MalformedQueryString", 404;
     MissingAction => coral "MissingAction", "MissingAction", 400;
+    MissingAuthenticationToken => coral "MissingAuthenticationTokenException", "MissingAuthenticationToken", 403;
     MissingParameter => coral "MissingRequiredParameterException", "MissingParameter", 400;
     NoSuchVersion => coral "NoSuchVersion", "NoSuchVersion", 400;
     RequestTooLarge => coral "RequestTooLarge", "RequestTooLarge", 413;
     SerializationException => coral "SerializationException", "SerializationException", 400;
     ServiceUnavailable => coral "ServiceUnavailableException", "ServiceUnavailable", 503;
+    SignatureDoesNotMatch => coral "InvalidSignatureException", "SignatureDoesNotMatch", 403;
     UnknownOperation => coral "UnknownOperationException", "InvalidAction", 400;
 }
 

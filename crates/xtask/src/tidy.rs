@@ -19,16 +19,17 @@ struct Wall {
 const WALLS: &[Wall] = &[
     wall("types", &[], Some(&[])),
     wall("policy", &["types"], None),
+    wall("auth", &["types", "policy"], None),
     wall("wire", &["types", "policy"], None),
     wall("engine", &["types"], Some(&["bytes", "foldhash", "hashbrown"])),
     wall("shard", &["types", "engine"], Some(&["bytes"])),
     wall("journal", &[], None),
     wall("broker", &["types", "policy", "engine", "shard", "journal"], None),
-    wall("http", &["types", "wire", "broker"], None),
+    wall("http", &["types", "policy", "auth", "wire", "broker"], None),
     wall("bench", &[], None),
     wall("yardstick", &["bench"], None),
     wall("sim", &["types", "engine", "shard", "journal"], Some(&["bytes"])),
-    wall("stanchion", &["types", "wire", "engine", "shard", "journal", "broker", "http", "bench"], None),
+    wall("stanchion", &["types", "policy", "auth", "wire", "engine", "shard", "journal", "broker", "http", "bench"], None),
     wall("xtask", &[], Some(&[])),
 ];
 

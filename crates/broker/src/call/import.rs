@@ -6,6 +6,7 @@ use stanchion_types::request::Action;
 use stanchion_types::{Code, Error, QueueArn, QueueLocator, QueueName};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::gate::address;
 use super::{Target, room_for, unexpected};
 use crate::broker::Broker;
 use crate::caller::Caller;
@@ -37,7 +38,7 @@ impl Broker {
     ) -> Result<(), (Option<usize>, Error)> {
         let general = |error| (None, error);
         let locator = QueueLocator { account: None, name: queue.clone() };
-        let target = self.find(caller, &locator).await.map_err(general)?;
+        let target = self.find(address(caller, locator)).await.map_err(general)?;
         room_for(&target.driver, Action::SendMessage).map_err(general)?;
         let import = |(index, carried)| target.import(caller, carried).map_err(|error| (Some(index), error));
         let messages = messages.iter().enumerate().map(import).collect::<Result<Vec<_>, _>>()?;

@@ -1,5 +1,6 @@
 //! The broker over a journal in memory: what callers see, whatever befalls them or the journal.
 
+mod callers;
 mod failures;
 mod harness;
 mod messages;

@@ -7,7 +7,7 @@ use stanchion_engine::{Engine, Queue, Survivor};
 use stanchion_journal::inspect::{self, FrameKind, Overview};
 use stanchion_journal::{Fault, Position, ShardId};
 use stanchion_shard::{Record, Shard};
-use stanchion_types::Timestamp;
+use stanchion_types::{QueueArn, Timestamp};
 
 use crate::cli::{InspectArguments, Stop, What};
 use crate::settings::Settings;
@@ -93,6 +93,27 @@ fn print_queues(directory: &Path, overview: &Overview) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// What a queue says about who may use it.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) policy: Option<String>,
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+/// Returns the rules of a queue; `None` if there is no such queue.
+pub(crate) fn rules(directory: &Path, arn: &QueueArn) -> Result<Option<Rules>, Fault> {
+    let overview = inspect::overview(directory)?;
+    for id in shards(directory, &overview)? {
+        let (shard, _) = restore(directory, &overview, id)?;
+        if let Some(queue) = shard.find(arn) {
+            let policy = queue.attributes().policy.as_ref().map(|policy| policy.text.clone());
+            let tags = queue.tags().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+            return Ok(Some(Rules { policy, tags }));
+        }
+    }
+    Ok(None)
 }
 
 /// Says what keeps bytes of the journal: files of which nothing is needed go.

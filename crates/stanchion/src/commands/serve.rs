@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use stanchion_auth::Authenticator;
 use stanchion_broker::{Broker, Caller, Secret};
-use stanchion_http::{Edge, Server, Tls};
+use stanchion_http::{Access, Edge, Server, Tls};
 use stanchion_wire::Origin;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::cli::Stop;
 use crate::control::server::{Service, Socket};
+use crate::credentials::Credentials;
 use crate::settings::{Flags, Settings};
 use crate::{declared, logging, storage};
 
@@ -54,6 +56,8 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Stop> {
 async fn serve(settings: &Settings) -> Result<(), Stop> {
     // Caught from here on: a signal during a long replay must not be taken for the second one.
     let signals = Signals::catch().map_err(Stop::failed)?;
+    let credentials = settings.credentials.as_deref().map(Credentials::load).transpose();
+    let credentials = credentials.map_err(|error| Stop::misused(format_args!("setting credentials: {error}")))?;
     let data_dir = storage::prepare(&settings.data_dir).map_err(Stop::failed)?;
     let at = |error: &dyn fmt::Display| Stop::failed(format_args!("data directory {}: {error}", data_dir.display()));
     let journal = storage::open(&data_dir, settings).map_err(|error| at(&error))?;
@@ -79,13 +83,27 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     };
     let control = control_socket(&data_dir, Service { broker: broker.clone(), journal, caller: caller.clone() });
     announce(address, &data_dir, settings).map_err(Stop::failed)?;
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "anybody who can reach this address can use the queues");
-    }
+    let (access, watching) = match credentials {
+        Some((file, directory)) => {
+            tracing::info!(keys = directory.len(), "only callers with a known key are let in");
+            let authenticator = Authenticator::new(directory, settings.account, settings.region.clone());
+            let authenticator = Arc::new(authenticator);
+            let watching = tokio::spawn(file.watch(authenticator.clone()));
+            (Access::Keys(authenticator), Some(watching))
+        }
+        None if address.ip().is_loopback() => {
+            tracing::info!("no credentials are asked for: anybody on this machine can use the queues");
+            (Access::Anyone(caller), None)
+        }
+        None => {
+            tracing::warn!(%address, "anybody who can reach this address can use the queues");
+            (Access::Anyone(caller), None)
+        }
+    };
 
     let edge = Edge {
         broker: broker.clone(),
-        caller,
+        access,
         origin: settings.public_url.as_deref().map(Origin::new),
         options: stanchion_http::Options {
             connections_max: settings.connections_max,
@@ -94,6 +112,9 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         },
     };
     let result = run_until_stopped(server, edge, broker, signals).await;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
     if let Some(control) = control {
         control.abort();
         // The socket goes with the task.
@@ -159,10 +180,14 @@ fn announce(address: SocketAddr, data_dir: &Path, settings: &Settings) -> io::Re
     let mut out = io::stdout().lock();
     writeln!(out, "endpoint: {endpoint}")?;
     writeln!(out, "data directory: {}", data_dir.display())?;
+    let key = match settings.credentials {
+        None => "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any ",
+        // Clients have theirs in the environment or in a file; one does not belong on a command line.
+        Some(_) => "",
+    };
     writeln!(
         out,
-        "try it: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region {} --endpoint-url {endpoint} sqs \
-         create-queue --queue-name hello",
+        "try it: {key}aws --region {} --endpoint-url {endpoint} sqs create-queue --queue-name hello",
         settings.region
     )?;
     out.flush()

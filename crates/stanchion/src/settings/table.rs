@@ -31,7 +31,7 @@ impl Setting {
 }
 
 /// Every setting, in the order in which `check` prints them.
-pub(crate) const SETTINGS: [Setting; 21] = [
+pub(crate) const SETTINGS: [Setting; 22] = [
     Setting {
         key: "data_dir",
         value: "DIR",
@@ -144,6 +144,13 @@ pub(crate) const SETTINGS: [Setting; 21] = [
         help: "What to log: error, warn, info, debug or trace, also by part, as in info,stanchion_http=debug.",
     },
     Setting { key: "log_format", value: "text|json", default: "text", help: "How log lines look." },
+    Setting {
+        key: "credentials",
+        value: "FILE",
+        default: "",
+        help: "File with the accounts, users, access keys and policies of those who may call. Without it, nobody is \
+               asked who he is.",
+    },
     Setting {
         key: "insecure_anonymous",
         value: "on|off",

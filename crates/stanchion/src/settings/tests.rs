@@ -86,6 +86,7 @@ fn every_setting_refuses_a_value_that_it_cannot_have() {
         ("worker_threads", "0"),
         ("log_level", "a=b=c"),
         ("log_format", "xml"),
+        ("credentials", "/"),
         ("insecure_anonymous", "2"),
         ("data_dir", ""),
         ("tls_certificate", "alone.pem"),
@@ -128,6 +129,7 @@ fn strangers_are_served_only_on_request() {
     for allowed in [&["--insecure-anonymous"][..], &["--insecure-anonymous=on"], &["--insecure-anonymous", "on"]] {
         assert!(load(&[&["--listen", "[::]:1"], allowed].concat(), &[], "").is_ok());
     }
+    assert!(load(&["--listen", "0.0.0.0:1", "--credentials", "credentials.toml"], &[], "").is_ok());
     assert!(load(&["--listen", "[::1]:0"], &[], "").is_ok());
     assert!(load(&["--listen", "0.0.0.0:1", "--insecure-anonymous", "off"], &[], "").is_err());
 }

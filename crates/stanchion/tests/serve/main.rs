@@ -9,3 +9,4 @@ mod inspect;
 mod life;
 mod overload;
 mod settings;
+mod signed;

@@ -1,0 +1,203 @@
+//! Finding out who sent a request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use data_encoding::HEXLOWER;
+use http::header::{HOST, HeaderName};
+use sha2::{Digest, Sha256};
+use stanchion_policy::Principal;
+use stanchion_types::{AccountId, Region};
+
+use crate::canonical;
+use crate::claim::{ALGORITHM, AMZ_DATE, Claim, Credential, TOKEN};
+use crate::date;
+use crate::directory::Directory;
+use crate::key::SigningKey;
+use crate::message::Message;
+use crate::refusal::{Refusal, SKEW_MAX};
+use crate::secret::Secret;
+
+/// How many signing keys are kept. A client needs one a day; whoever signs for many regions could ask for more.
+const KEPT_MAX: usize = 1024;
+/// The service that scopes must name.
+const SERVICE: &str = "sqs";
+
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+
+/// Who sent a request.
+#[derive(Clone, Debug)]
+pub struct Identified {
+    /// The caller; anonymous if the request is not signed.
+    pub principal: Arc<Principal>,
+    /// The region that the request means.
+    pub region: Region,
+}
+
+/// Checks signatures against a directory of access keys, which can be exchanged while requests are checked.
+#[derive(Debug)]
+pub struct Authenticator {
+    region: Region,
+    anonymous: Arc<Principal>,
+    known: RwLock<Arc<Known>>,
+}
+
+/// A directory with the signing keys that were derived from it. A key that is taken out of the directory goes with all
+/// that was derived from it.
+#[derive(Debug)]
+struct Known {
+    directory: Directory,
+    /// Signing keys by credential. Only a good signature puts one here, so strangers cannot fill it.
+    kept: RwLock<HashMap<Box<str>, Arc<SigningKey>, foldhash::fast::RandomState>>,
+}
+
+impl Authenticator {
+    /// Makes one for a server whose own account and region are these: what unsigned requests mean, and signed ones for a
+    /// region that nobody listed.
+    pub fn new(directory: Directory, account: AccountId, region: Region) -> Self {
+        let anonymous = Arc::new(Principal::anonymous(account));
+        Authenticator { region, anonymous, known: RwLock::new(Arc::new(Known::new(directory))) }
+    }
+
+    /// Puts another directory in place. Requests that are being checked are checked against the one before.
+    pub fn replace(&self, directory: Directory) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Known::new(directory));
+    }
+
+    /// Finds out who sent a request that arrived at `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// What is wrong with the signature, if there is one.
+    pub fn identify(&self, message: &Message<'_>, now: u64) -> Result<Identified, Refusal> {
+        let Some(claim) = Claim::find(message)? else {
+            return Ok(Identified { principal: self.anonymous.clone(), region: self.region.clone() });
+        };
+        let credential = claim.credential()?;
+        if credential.service != SERVICE {
+            return Err(Refusal::WrongService);
+        }
+        let signed = date::write(claim.signed);
+        if credential.day != &signed[..8] {
+            return Err(Refusal::WrongDay);
+        }
+        check_clock(&claim, now)?;
+        check_coverage(message, &claim)?;
+        let payload = payload(message)?;
+
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let key = known.key(&claim, &credential, &self.region)?;
+        let mut hash = Sha256::new();
+        canonical::write(message, &claim.signed_headers, &payload, &mut |piece| hash.update(piece))?;
+        let request = hex(hash.finalize().into());
+        let lines: [&[u8]; 7] =
+            [ALGORITHM.as_bytes(), b"\n", signed.as_bytes(), b"\n", credential.scope.as_bytes(), b"\n", &request];
+        if !key.derived.fits(&lines, &claim.signature) {
+            // A key that nobody has costs the same work as one whose signature is wrong.
+            return Err(if key.is_dummy { Refusal::UnknownKey } else { Refusal::Mismatch });
+        }
+        if key.is_dummy || claim.has_token {
+            return Err(Refusal::UnknownKey);
+        }
+        if key.is_new {
+            known.keep(&claim.credential, &key.derived);
+        }
+        Ok(Identified { principal: key.derived.principal.clone(), region: key.derived.region.clone() })
+    }
+}
+
+/// A signing key as it was found.
+struct Found {
+    derived: Arc<SigningKey>,
+    is_new: bool,
+    is_dummy: bool,
+}
+
+impl Known {
+    fn new(directory: Directory) -> Self {
+        Known { directory, kept: RwLock::default() }
+    }
+
+    fn key(&self, claim: &Claim<'_>, credential: &Credential<'_>, home: &Region) -> Result<Found, Refusal> {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(derived) = kept.get(&*claim.credential) {
+            return Ok(Found { derived: derived.clone(), is_new: false, is_dummy: false });
+        }
+        drop(kept);
+        let region = self.directory.region(credential.region, home).ok_or(Refusal::WrongRegion)?;
+        let (secret, principal, is_dummy) = match self.directory.find(credential.access_key) {
+            Some(access) => (access.secret.clone(), access.principal.clone(), false),
+            None => (Secret::new("-".repeat(40)), Arc::new(Principal::anonymous(AccountId::DEFAULT)), true),
+        };
+        let derived = Arc::new(SigningKey::derive(&secret, credential, principal, region));
+        Ok(Found { derived, is_new: true, is_dummy })
+    }
+
+    fn keep(&self, credential: &str, derived: &Arc<SigningKey>) {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            // Yesterday's are among them, and those of today are soon back.
+            kept.clear();
+        }
+        kept.insert(credential.into(), derived.clone());
+    }
+}
+
+fn check_clock(claim: &Claim<'_>, now: u64) -> Result<(), Refusal> {
+    let signed = claim.signed;
+    let (earliest, latest) = (now.saturating_sub(SKEW_MAX), now.saturating_add(SKEW_MAX));
+    if signed > latest {
+        return Err(Refusal::NotYetCurrent { signed, latest, now });
+    }
+    match claim.expires {
+        None if signed < earliest => Err(Refusal::Expired { signed, earliest, now }),
+        Some(expires) if signed + expires < now => {
+            Err(Refusal::Expired { signed: signed + expires, earliest: now, now })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a request in which a header that matters is not covered. Clients leave out what proxies change.
+fn check_coverage(message: &Message<'_>, claim: &Claim<'_>) -> Result<(), Refusal> {
+    let covered = |name: &str| claim.signed_headers.split(';').any(|signed| signed == name);
+    if !covered(HOST.as_str()) {
+        return Err(Refusal::Unsigned("host"));
+    }
+    let dated = claim.expires.is_none() && !message.headers.contains_key(AMZ_DATE);
+    for (name, text) in [
+        (AMZ_DATE, "x-amz-date"),
+        (TARGET, "x-amz-target"),
+        (TOKEN, "x-amz-security-token"),
+        (CONTENT_SHA256, "x-amz-content-sha256"),
+    ] {
+        if message.headers.contains_key(&name) && !covered(text) {
+            return Err(Refusal::Unsigned(text));
+        }
+    }
+    if dated && !covered("date") {
+        return Err(Refusal::Unsigned("date"));
+    }
+    Ok(())
+}
+
+/// Returns the hash of the body in hexadecimal digits, which must be what the request says it is, if it says so. A
+/// payload that is not signed is refused: nothing would keep it from being exchanged on its way.
+fn payload(message: &Message<'_>) -> Result<[u8; 64], Refusal> {
+    let hash = hex(Sha256::digest(message.body).into());
+    let mut said = message.headers.get_all(CONTENT_SHA256).iter();
+    match (said.next(), said.next()) {
+        (None, _) => Ok(hash),
+        (Some(said), None) if said.as_bytes() == hash => Ok(hash),
+        _ => Err(Refusal::WrongPayload),
+    }
+}
+
+fn hex(digest: [u8; 32]) -> [u8; 64] {
+    let mut text = [0; 64];
+    HEXLOWER.encode_mut(&digest, &mut text);
+    text
+}
+
+#[cfg(test)]
+mod tests;
