@@ -53,7 +53,7 @@ Commands:
              --peers          other servers too; installs them first, into the user's cache
              --quick          three rounds of a tenth of the messages
              --rounds N       how often each program takes its turn (5)
-             --messages N     messages of a run (200,000)
+             --messages N     messages of a run (125,000)
              --dir DIR        where the data directories are made
              --out PATH       where the report goes, without the ending
   instructions  What each kind of request costs, counted under callgrind and compared with docs/instructions.md

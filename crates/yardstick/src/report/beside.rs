@@ -4,6 +4,7 @@
 //! speeds differ by orders of magnitude, so a turn lasts about as long for
 //! each, and carries as many messages as fit.
 
+use super::MESSAGES_USUAL;
 use super::figures::Series;
 use super::row::{Row, Unit};
 use super::stage::{Load, Stage};
@@ -13,7 +14,6 @@ use stanchion_bench::{Report, Section};
 
 /// How long a turn lasts when the other works have their usual length.
 const SECONDS: f64 = 2.0;
-const MESSAGES_USUAL: f64 = 200_000.0;
 /// Messages of the first look at a server, and of the shortest turn.
 const LEAST: u64 = 200;
 
@@ -152,7 +152,7 @@ fn enter(stage: &Stage<'_>, running: Running, name: &str, promise: &'static str)
     // The later, longer looks are at a server that has seen the code that it runs.
     for _ in 0..LOOKS {
         let [send, fill, consume] = turn(stage, &running, messages)?.map(|(_, rate)| rate);
-        let seconds = SECONDS * stage.options.messages as f64 / MESSAGES_USUAL;
+        let seconds = SECONDS * stage.options.messages as f64 / MESSAGES_USUAL as f64;
         // A backlog is filled and consumed in one turn.
         let both = 1.0 / (1.0 / fill + 1.0 / consume);
         messages = [send, both].map(|rate| ((rate * seconds) as u64).clamp(LEAST, stage.options.messages));

@@ -5,8 +5,8 @@ use super::row::{Row, Verdict};
 use super::table::number;
 use std::fmt::Write;
 
-const WIDTH: u32 = 1000;
-const NAMES: u32 = 470;
+const WIDTH: u32 = 1080;
+const NAMES: u32 = 540;
 /// The width of the figure that sets the scale; in the chart of bounds, of the
 /// bound.
 const SCALE: u32 = 220;
@@ -58,7 +58,7 @@ struct Chart<'r> {
 }
 
 /// A chart whose figures differ by more than this is logarithmic.
-const LINEAR_MAX: f64 = 10.0;
+const LINEAR_MAX: f64 = 30.0;
 /// The shortest bar of such a chart.
 const SHORTEST: f64 = 0.1;
 
@@ -120,6 +120,7 @@ impl Canvas {
         )?;
         self.y += TITLE;
         let (top, x) = (self.y, f64::from(NAMES) + chart.line * f64::from(SCALE));
+        let mut texts = String::new();
         for bar in &chart.bars {
             let (text_y, bar_y, height) = (self.y + 14, self.y + 3, LINE - 6);
             let length = bar.share.clamp(0.0, BAR_MAX) * f64::from(SCALE);
@@ -130,14 +131,21 @@ impl Canvas {
                 "<rect x=\"{NAMES}\" y=\"{bar_y}\" width=\"{length:.1}\" height=\"{height}\" fill=\"{}\"/>",
                 bar.color
             )?;
-            writeln!(out, "<text x=\"{end:.1}\" y=\"{text_y}\">{}</text>", bar.text)?;
+            // On white, so that the line does not cross them.
+            writeln!(
+                texts,
+                "<text x=\"{end:.1}\" y=\"{text_y}\" stroke=\"white\" stroke-width=\"4\" paint-order=\"stroke\">{}</text>",
+                bar.text
+            )?;
             self.y += LINE;
         }
         writeln!(
             out,
             "<line x1=\"{x:.1}\" y1=\"{top}\" x2=\"{x:.1}\" y2=\"{}\" stroke=\"#444\" stroke-dasharray=\"4 3\"/>",
             self.y
-        )
+        )?;
+        out.push_str(&texts);
+        Ok(())
     }
 
     fn finish(self) -> String {
@@ -205,7 +213,7 @@ mod tests {
         let row = |name: &str, figure| Row::shown("long", Unit::Micros, one(figure)).charted("a", name);
         let picture = svg(&[row("server", 10.0), row("low", 1.0), row("high", 100.0)]);
         // A tenth of the scale, twice the scale, and in the middle what is ten times the lowest.
-        for expected in [">a (logarithmic)<", "width=\"22.0\"", "width=\"231.0\"", "width=\"440.0\"", "x1=\"701.0\""] {
+        for expected in [">a (logarithmic)<", "width=\"22.0\"", "width=\"231.0\"", "width=\"440.0\"", "x1=\"771.0\""] {
             assert!(picture.contains(expected), "{expected}: {picture}");
         }
     }

@@ -195,7 +195,7 @@ mod tests {
         for expected in [
             "- kernel: Linux 1\n",
             "- **not measured**: drain: the server ended\n",
-            "5 rounds, 200000 messages in a run of single sends; 3 figures within their bounds, 1 over",
+            "5 rounds, 125000 messages in a run of single sends; 3 figures within their bounds, 1 over",
             "\n- **other 1.2**: in memory.\n",
             "\n| other 1.2 | 1400 | 1300 to 1500 | 700 | 20.0 | 20.0 to 20.0 | 9000 | 30.0 | 30.0 to 30.0 |\n",
             "](report.svg)",

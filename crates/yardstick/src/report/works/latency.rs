@@ -2,6 +2,7 @@
 
 use super::DURABLE;
 use super::send::lower;
+use crate::report::MESSAGES_USUAL;
 use crate::report::figures::Series;
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
@@ -10,15 +11,14 @@ use crate::report::subject::Subject;
 /// What the 99th percentile may be beside the fifth rung's at the same rate.
 const FACTOR: f64 = 2.0;
 /// How long a round lasts when the others have their usual length.
-const SECONDS: f64 = 8.0;
-const MESSAGES_USUAL: f64 = 200_000.0;
+const SECONDS: f64 = 6.0;
 
 /// This function finds the peak rate, and measures at half of it.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
     let [stanchion, serving, thread] = stage.start_all([Subject::Stanchion, DURABLE[0], DURABLE[1]])?;
     let [peak] = stage.take_turns([(&stanchion, Load::new("send", stage.options.messages))])?;
     let rate = (peak.rate("send").median() / 2.0).round().max(1.0);
-    let seconds = SECONDS * (stage.options.messages as f64 / MESSAGES_USUAL);
+    let seconds = SECONDS * (stage.options.messages as f64 / MESSAGES_USUAL as f64);
     let load = Load::new(format!("open-loop --rate {rate}"), (rate * seconds) as u64);
     let turns = stage.take_turns([&serving, &stanchion, &thread].map(|running| (running, load.clone())))?;
     let [serving, stanchion, thread] = turns.map(|turns| turns.latency("open-loop", "SendMessage"));

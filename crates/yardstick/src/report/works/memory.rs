@@ -10,7 +10,7 @@ use stanchion_bench::process;
 const IDLE_MIB: f64 = 25.0;
 const AFTER_MIB: f64 = 150.0;
 /// Of `--messages`, so that it is a million when nobody says.
-const MESSAGES_FACTOR: u64 = 5;
+const MESSAGES_FACTOR: u64 = 8;
 
 /// This function measures a new server, and the same when a backlog has gone
 /// through it.

@@ -3,6 +3,7 @@
 
 use super::DURABLE;
 use super::send::cheaper;
+use crate::report::MESSAGES_USUAL;
 use crate::report::disk;
 use crate::report::figures::Series;
 use crate::report::row::{Row, Unit};
@@ -16,7 +17,6 @@ const LARGE_FACTOR: f64 = 0.7;
 /// Mebibytes sent in a round of large messages when there are as many messages
 /// as usual.
 const LARGE_MIB: u64 = 512;
-const MESSAGES_USUAL: u64 = 200_000;
 
 /// This function measures messages of 64 bytes, 64 KiB and 1 MiB.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
