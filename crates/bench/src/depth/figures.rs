@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// The figures of one scenario. Serialises to a line of the file that `--json`
 /// names; a part that a scenario does not measure is null.
@@ -22,7 +23,7 @@ pub struct Figures {
     /// Resident bytes after the last restart.
     pub resident_reopened: Option<u64>,
     /// Resident bytes that a million more messages cost, from the second half
-    /// of the fill; null after fewer than a million, which only fill caches.
+    /// of the fill; null after a fill that was too small or too short to tell.
     pub resident_slope: Option<f64>,
     /// Resident bytes at 100 million messages if that slope stays.
     pub resident_extrapolated: Option<f64>,
@@ -102,6 +103,25 @@ pub struct Latencies {
 
 const MILLION: f64 = 1e6;
 const EXTRAPOLATED_TO: f64 = 100.0 * MILLION;
+/// A smaller fill only fills caches, and a few pages of memory more or less
+/// would be gigabytes at a hundred million messages.
+const EXTRAPOLATED_FROM: f64 = 2.0 * MILLION;
+/// How long a queue remembers deduplication ids.
+const REMEMBERED: Duration = Duration::from_secs(300);
+/// From then on a fill at an even rate forgets as many ids as it brings, so
+/// its second half shows what follows the backlog.
+pub(super) const REMEMBERED_TWICE: Duration = REMEMBERED.saturating_mul(2);
+
+/// What memory did while a backlog was made.
+#[derive(Debug, Default)]
+pub(super) struct Growth {
+    /// Resident bytes by messages sent.
+    pub(super) points: Vec<(u64, u64)>,
+    /// How long it took.
+    pub(super) took: Duration,
+    /// Whether the messages have deduplication ids.
+    pub(super) has_ids: bool,
+}
 
 impl Figures {
     pub(super) fn new(scenario: String, messages: u64, size: usize) -> Self {
@@ -123,17 +143,18 @@ impl Figures {
         }
     }
 
-    /// This function takes in what memory did; `growth` is resident bytes by
-    /// messages sent.
-    pub(super) fn resident(&mut self, before: u64, full: u64, growth: &[(u64, u64)]) {
+    /// This function takes in what memory did.
+    pub(super) fn resident(&mut self, before: u64, full: u64, growth: &Growth) {
         self.resident_before = before;
         self.resident_full = full;
-        let sent = growth.last().map_or(0, |(sent, _)| *sent) as f64;
-        if sent < MILLION {
+        let points = &growth.points;
+        let sent = points.last().map_or(0, |(sent, _)| *sent) as f64;
+        let is_too_short = growth.has_ids && growth.took < REMEMBERED_TWICE;
+        if sent < EXTRAPOLATED_FROM || is_too_short {
             return;
         }
         // The first half fills caches of a fixed size; the second shows what follows the backlog.
-        let slope = slope(&growth[growth.len() / 2..]);
+        let slope = slope(&points[points.len() / 2..]);
         self.resident_slope = Some(slope * MILLION);
         self.resident_extrapolated = Some(full as f64 + slope.max(0.0) * (EXTRAPOLATED_TO - sent).max(0.0));
     }
@@ -261,7 +282,8 @@ fn row(out: &mut String, figures: &Figures) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{Comparison, Figures, Latencies, Moving, slope, table};
+    use super::{Comparison, Figures, Growth, Latencies, Moving, REMEMBERED_TWICE, slope, table};
+    use std::time::Duration;
 
     const MIB: u64 = 1 << 20;
 
@@ -269,8 +291,8 @@ mod tests {
     fn memory_is_extrapolated_from_the_second_half_of_the_fill() {
         let mut figures = Figures::new("standard".into(), 10_000_000, 1024);
         // 100 MiB are caches; from then on a million messages take 2 MiB.
-        let growth: Vec<_> = (1..=10).map(|million| (million * 1_000_000, (100 + 2 * million) * MIB)).collect();
-        figures.resident(10 * MIB, 120 * MIB, &growth);
+        let points = (1..=10).map(|million| (million * 1_000_000, (100 + 2 * million) * MIB)).collect();
+        figures.resident(10 * MIB, 120 * MIB, &Growth { points, ..Growth::default() });
         let mib = |bytes: Option<f64>| bytes.expect("enough was sent") / MIB as f64;
         assert!((mib(figures.resident_slope) - 2.0).abs() < 1e-6);
         assert!((mib(figures.resident_extrapolated) - 300.0).abs() < 1e-3);
@@ -279,17 +301,28 @@ mod tests {
     #[test]
     fn memory_that_shrinks_is_not_extrapolated_below_what_it_is() {
         let mut figures = Figures::new("standard".into(), 100, 1024);
-        let growth = [(1_000_000, 60 * MIB), (1_500_000, 55 * MIB), (2_000_000, 50 * MIB)];
-        figures.resident(0, 50 * MIB, &growth);
+        let points = vec![(1_000_000, 60 * MIB), (1_500_000, 55 * MIB), (2_000_000, 50 * MIB)];
+        figures.resident(0, 50 * MIB, &Growth { points, ..Growth::default() });
         assert!((figures.resident_extrapolated.expect("enough was sent") - (50 * MIB) as f64).abs() < 1.0);
         assert!(slope(&[(1, 5)]).abs() < 1e-9);
     }
 
     #[test]
-    fn a_fill_of_less_than_a_million_is_not_extrapolated() {
-        let mut figures = Figures::new("standard".into(), 999_999, 1024);
-        figures.resident(0, 50 * MIB, &[(500_000, 40 * MIB), (999_999, 50 * MIB)]);
+    fn a_fill_of_less_than_two_million_is_not_extrapolated() {
+        let mut figures = Figures::new("standard".into(), 1_999_999, 1024);
+        let points = vec![(1_000_000, 40 * MIB), (1_999_999, 50 * MIB)];
+        figures.resident(0, 50 * MIB, &Growth { points, ..Growth::default() });
         assert_eq!((figures.resident_slope, figures.resident_extrapolated), (None, None));
+    }
+
+    #[test]
+    fn a_fill_with_deduplication_ids_is_extrapolated_if_its_second_half_forgets_as_many_as_it_brings() {
+        for (took, is_known) in [(REMEMBERED_TWICE, true), (REMEMBERED_TWICE - Duration::from_secs(1), false)] {
+            let mut figures = Figures::new("fifo-million-groups".into(), 2_000_000, 1024);
+            let points = vec![(1_000_000, 40 * MIB), (2_000_000, 50 * MIB)];
+            figures.resident(0, 50 * MIB, &Growth { points, took, has_ids: true });
+            assert_eq!(figures.resident_extrapolated.is_some(), is_known, "{took:?}");
+        }
     }
 
     #[test]

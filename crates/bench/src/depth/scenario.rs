@@ -4,7 +4,7 @@
 mod moving;
 
 use super::crew::Crew;
-use super::figures::{Comparison, Figures, Reclaimed};
+use super::figures::{Comparison, Figures, Growth, REMEMBERED_TWICE, Reclaimed};
 use super::lot::{BATCH, Lot};
 use super::requests;
 use super::server::{Home, Server};
@@ -89,8 +89,10 @@ fn locked(depth: u64) -> u64 {
 const ROOM: u64 = 10_000;
 /// Rounds of work: seconds of CPU, so that a percent of it shows.
 const ROUNDS: u64 = 100;
-/// The fill is reported, and memory looked at, so many times.
+/// How far a fill or a pass is, is reported so many times.
 const STEPS: u64 = 10;
+/// How often memory is looked at between two reports.
+const LOOKS: u64 = 4;
 /// Messages sent between the clean restart and the kill, at most: what the
 /// server then has to replay.
 const REPLAYED_MAX: u64 = 100_000;
@@ -117,8 +119,7 @@ struct Backlog {
     lot: Rc<Lot>,
     /// Messages that are alive.
     alive: u64,
-    /// Resident bytes by messages sent.
-    growth: Vec<(u64, u64)>,
+    growth: Growth,
 }
 
 /// This function runs one scenario on a server of its own.
@@ -219,7 +220,7 @@ impl<'a> Site<'a> {
             Scenario::Purge | Scenario::DeleteQueue => {
                 let shelf = self.crew.create("shelf", false)?;
                 let straggler = Rc::new(Lot::new(vec![shelf], size, None));
-                self.fill(&straggler, BATCH)?;
+                self.fill(&straggler, BATCH, Duration::ZERO)?;
             }
             _ => {}
         }
@@ -230,7 +231,9 @@ impl<'a> Site<'a> {
             let (growth, alive) = self.churn(&lot, messages)?;
             return Ok(Backlog { lot: plain, alive, growth });
         }
-        let growth = self.fill(&lot, messages)?;
+        // Longer than it takes: then as many deduplication ids are forgotten in the end as are sent.
+        let slowly = scenario == Scenario::FifoMillionGroups && self.options.full;
+        let growth = self.fill(&lot, messages, if slowly { REMEMBERED_TWICE } else { Duration::ZERO })?;
         let alive = match scenario {
             Scenario::ReceivedOnce => self.pass_through(&lot, false)?,
             Scenario::EverySecondDeleted => self.pass_through(&lot, true)?,
@@ -240,28 +243,33 @@ impl<'a> Site<'a> {
         Ok(Backlog { lot, alive, growth })
     }
 
-    /// Sends `messages` and returns resident bytes along the way.
-    fn fill(&mut self, lot: &Rc<Lot>, messages: u64) -> Result<Vec<(u64, u64)>, Error> {
-        let mut growth = Vec::new();
+    /// Sends `messages`, not faster than in `least`, and looks at memory along the way.
+    fn fill(&mut self, lot: &Rc<Lot>, messages: u64, least: Duration) -> Result<Growth, Error> {
+        let began = Instant::now();
+        let mut points = Vec::new();
         for step in 1..=STEPS {
-            let until = messages * step / STEPS;
-            let (began, before, all) = (Instant::now(), lot.sent(), lot.clone());
-            self.crew.each(async move |_, client| all.send(client, until, |_, _| {}).await)?;
-            let resident = self.resident()?;
-            growth.push((lot.sent(), resident));
+            let (began_step, before) = (Instant::now(), lot.sent());
+            for look in (step - 1) * LOOKS + 1..=step * LOOKS {
+                let (until, all) = (messages * look / (STEPS * LOOKS), lot.clone());
+                self.crew.each(async move |_, client| all.send(client, until, |_, _| {}).await)?;
+                points.push((lot.sent(), self.resident()?));
+                let end = least.mul_f64(look as f64 / (STEPS * LOOKS) as f64);
+                thread::sleep(end.saturating_sub(began.elapsed()));
+            }
             if messages > BATCH {
-                let rate = (lot.sent() - before) as f64 / began.elapsed().as_secs_f64();
-                let mib = resident as f64 / f64::from(1 << 20);
-                self.say(&format!("{until} of {messages} sent, {rate:.0} a second, {mib:.0} MiB resident"));
+                let rate = (lot.sent() - before) as f64 / began_step.elapsed().as_secs_f64();
+                let mib = points.last().map_or(0.0, |(_, resident)| *resident as f64 / f64::from(1 << 20));
+                self.say(&format!("{} of {messages} sent, {rate:.0} a second, {mib:.0} MiB resident", lot.sent()));
             }
         }
-        Ok(growth)
+        Ok(Growth { points, took: began.elapsed(), has_ids: lot.groups.is_some() })
     }
 
     /// Sends in small steps and consumes what was sent, all but the stragglers.
-    fn churn(&mut self, lot: &Rc<Lot>, messages: u64) -> Result<(Vec<(u64, u64)>, u64), Error> {
+    fn churn(&mut self, lot: &Rc<Lot>, messages: u64) -> Result<(Growth, u64), Error> {
+        let began = Instant::now();
         let step = (messages / 200).max(1000).next_multiple_of(100 * BATCH);
-        let (mut growth, mut kept) = (Vec::new(), 0);
+        let (mut points, mut kept) = (Vec::new(), 0);
         while lot.sent() < messages {
             let before = lot.sent();
             let (until, all) = (before + step, lot.clone());
@@ -270,12 +278,12 @@ impl<'a> Site<'a> {
             kept += step / 100;
             let (left, all) = (Rc::new(Cell::new(step - step / 100)), lot.clone());
             self.crew.each(async move |_, client| consume(client, &all.queues[0], &left).await)?;
-            growth.push((lot.sent(), self.resident()?));
-            if growth.len().is_multiple_of(20) {
+            points.push((lot.sent(), self.resident()?));
+            if points.len().is_multiple_of(20) {
                 self.say(&format!("{} of {messages} sent, {kept} stay", lot.sent()));
             }
         }
-        Ok((growth, kept))
+        Ok((Growth { points, took: began.elapsed(), has_ids: false }, kept))
     }
 
     /// Receives every message of one queue at least once and lets it time out;
@@ -341,14 +349,15 @@ impl<'a> Site<'a> {
         let queues = lot.queues.clone();
         lot.group = Some("locked");
         let front = Rc::new(lot);
-        let mut growth = self.fill(&front, locked(depth))?;
+        let mut growth = self.fill(&front, locked(depth), Duration::ZERO)?;
         // The first message stays in flight until the end.
         let call =
             Call::Receive { queue: &queues[0], messages_max: 1, wait_seconds: 0, visibility_seconds: Some(43_200) };
         self.crew.call(&call)?;
         let others = Rc::new(Lot::new(queues, self.options.size, groups(Scenario::LockedGroup, depth)));
-        let behind = self.fill(&others, messages - locked(depth))?;
-        growth.extend(behind.into_iter().map(|(sent, resident)| (sent + locked(depth), resident)));
+        let behind = self.fill(&others, messages - locked(depth), Duration::ZERO)?;
+        growth.points.extend(behind.points.into_iter().map(|(sent, resident)| (sent + locked(depth), resident)));
+        growth.took += behind.took;
         Ok(Backlog { lot: others, alive: messages, growth })
     }
 

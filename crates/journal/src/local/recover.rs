@@ -32,6 +32,10 @@ use crate::{Fault, ShardId};
 /// What a disk may write as a whole, at most, in bytes; a header is shorter.
 const PAGE: u64 = 4096;
 
+/// How much of a sealed segment is read at a time: a base is shorter, and a seal is read whole when its length is known.
+/// A start reads both of every segment, and nothing else of it.
+const GLANCE: usize = 16 << 10;
+
 #[cfg(test)]
 mod tests;
 
@@ -199,10 +203,8 @@ pub(crate) fn load_sealed(
     page: &[u8],
 ) -> std::io::Result<Option<Content>> {
     let Some(at) = segment::sealed_at(page, journal, number) else { return Ok(None) };
-    let Step::Frame(base) = scan::Frames::new(Arc::clone(file), journal, number, FRAMES)?.step()? else {
-        return Ok(None);
-    };
-    let Step::Frame(seal) = scan::Frames::new(Arc::clone(file), journal, number, at)?.step()? else { return Ok(None) };
+    let glance = |at: u64| scan::Frames::new(Arc::clone(file), journal, number, at)?.chunk(GLANCE).step();
+    let (Step::Frame(base), Step::Frame(seal)) = (glance(FRAMES)?, glance(at)?) else { return Ok(None) };
     let end = seal.end();
     let Some((base, _)) = (base.header.kind == Kind::Base).then(|| index::decode_tails(&base.payload)).flatten() else {
         return Ok(None);

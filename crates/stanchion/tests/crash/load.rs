@@ -5,7 +5,7 @@ mod consumer;
 pub(crate) mod drain;
 mod fifo_producer;
 mod mover;
-mod passing;
+pub(crate) mod passing;
 mod producer;
 mod purger;
 mod surge;

@@ -10,7 +10,7 @@ use crate::checker;
 use crate::client::Client;
 use crate::ground::Ground;
 use crate::history::{Event, Outcome, What};
-use crate::load::{self, drain};
+use crate::load::{self, drain, passing};
 use crate::queues;
 use crate::random::Random;
 use crate::server::{Gate, Server};
@@ -123,6 +123,7 @@ impl Soak<'_> {
         let ((server, kills, stops), mut events) = clients
             .load(&roles, || self.restart_until(began + length, restarting.then_some(length / 3), server, &gate));
         let top = self.watch.top();
+        passing::clear(server.address());
         let first = number * NUMBERS + roles.len();
         events.extend(each_queue(seed, first, server.address(), began, drain::finish));
         events.extend(each_queue(seed, first + queues::ALL.len(), server.address(), began, drain::look_again));

@@ -10,7 +10,7 @@
 use super::Site;
 use crate::client::{Client, Failure};
 use crate::depth::crew::Crew;
-use crate::depth::figures::{Figures, Latencies, Moving};
+use crate::depth::figures::{Figures, Growth, Latencies, Moving};
 use crate::depth::lot::{BATCH, Lot};
 use crate::depth::requests;
 use crate::depth::works::{self, EMPTY_ANSWERS_MAX, EMPTY_PAUSE};
@@ -55,13 +55,13 @@ pub(super) fn run(mut site: Site<'_>, figures: &mut Figures) -> Result<(), Error
     let goes = site.crew.create("goes", false)?;
     let (mut quiet, mut moving) = (Seen::default(), Seen::default());
     let mut sum = Moving::default();
-    let mut growth = Vec::new();
+    let mut growth = Growth::default();
     for (number, staying) in STAYING.into_iter().enumerate() {
         let mut lot = Lot::new(vec![goes.clone()], size, None);
         lot.shelf = Some((stays.clone(), staying));
         let lot = Rc::new(lot);
         site.crew.each(async move |_, client| lot.send(client, messages, |_, _| {}).await)?;
-        growth.push((messages * (number as u64 + 1), site.resident()?));
+        growth.points.push((messages * (number as u64 + 1), site.resident()?));
         works::rest(site.server.pid())?;
         let work = Rc::new(Lot::new(vec![stays.clone()], size, None));
         let mut usual = Vec::new();

@@ -1,3 +1,6 @@
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::local::frame::{self, Header};
 use crate::local::ranges::Ranges;
@@ -178,4 +181,61 @@ fn what_is_left_of_a_record_is_erased_even_if_its_beginning_is_not_there() {
     assert_eq!(recovered.tails[&ShardId(5)].last, record as u64);
     let left = disk.content(&name).expect("is there");
     assert!(left[at..].iter().all(|&byte| byte == 0), "the rest of the torn record is erased");
+}
+
+/// A file that counts the bytes that are read of it.
+struct Counted {
+    content: Vec<u8>,
+    read: AtomicUsize,
+}
+
+impl DiskFile for Counted {
+    fn write_at(&self, _: &mut [IoSlice<'_>], _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let there = &self.content[(offset as usize).min(self.content.len())..];
+        let read = there.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&there[..read]);
+        self.read.fetch_add(read, Ordering::Relaxed);
+        Ok(read)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.content.len() as u64)
+    }
+
+    fn reserve(&self, _: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+#[test]
+fn of_a_sealed_segment_a_start_reads_base_and_seal_and_none_of_the_records() {
+    let mut page = segment::page(JOURNAL, 1, 0);
+    let mut tails = Vec::new();
+    index::encode_tails(&Tails::new(), &mut tails);
+    let base = made(Kind::Base, 0, FRAMES, 0, &tails).bytes;
+    let mut index = Index::default();
+    let records: Vec<u8> =
+        (1..=1000).flat_map(|position| made(Kind::Record, position, 0, 0, &[7; 4000]).bytes).collect();
+    let (begin, end) = (FRAMES + base.len() as u64, FRAMES + (base.len() + records.len()) as u64);
+    (1..=1000).for_each(|position| {
+        index.note(ShardId(5), position, begin + (position - 1) * (records.len() as u64 / 1000));
+    });
+    index.encode(&mut tails);
+    let seal = made(Kind::Seal, 0, end, 0, &tails).bytes;
+    let pointer = segment::seal_pointer(JOURNAL, 1, end);
+    page[segment::SEAL_AT as usize..][..pointer.len()].copy_from_slice(&pointer);
+    let file = Arc::new(Counted { content: [page.clone(), base, records, seal].concat(), read: AtomicUsize::new(0) });
+    let shared: Arc<dyn DiskFile> = file.clone();
+    let content = load_sealed(&shared, JOURNAL, 1, &page).expect("reads").expect("the segment is sealed");
+    assert_eq!((content.sealed, content.index == index), (true, true));
+    let read = file.read.load(Ordering::Relaxed);
+    assert!(read < 64 << 10, "{read} bytes of {} are read", file.content.len());
 }
