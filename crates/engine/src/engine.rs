@@ -81,7 +81,7 @@ impl Default for Options {
             rest_seconds: limits::REST_SECONDS,
             in_flight_max: limits::IN_FLIGHT_MAX,
             window_standard: 8_192,
-            window_fifo: 120_000,
+            window_fifo: 8_192,
             page_messages: 1_024,
             usage: usage::Options::default(),
             delayed_max: 131_072,
@@ -387,7 +387,7 @@ impl Engine {
             Event::Thawed { queue, page, messages } => {
                 self.loaded.remove(&(*queue, *page));
                 let shared = |cold: &ColdMessage| cold.source.as_ref().map(|arn| self.shared(arn));
-                let warm = messages.iter().map(|cold| (cold.key, Message::warm(cold, shared(cold)))).collect();
+                let warm: Vec<_> = messages.iter().map(|cold| (cold.key, Message::warm(cold, shared(cold)))).collect();
                 self.queue_mut(*queue).thaw(*page, warm);
             }
             Event::Repaged { queue, page, messages } => {

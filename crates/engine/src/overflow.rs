@@ -123,10 +123,11 @@ impl Engine {
     }
 
     /// Returns the event that brings a page back to memory that was read for that purpose.
-    pub fn thaw(&self, id: QueueId, page: PageId) -> Option<Event> {
+    pub fn thaw(&mut self, id: QueueId, page: PageId) -> Option<Event> {
         let queue = self.queue(id)?;
-        let messages = self.loaded_page(queue, page).filter(|_| queue.is_next(page))?;
-        Some(Event::Thawed { queue: id, page, messages: messages.to_vec() })
+        self.loaded_page(queue, page).filter(|_| queue.is_next(page))?;
+        let (_, messages) = self.loaded.remove(&(id, page))?;
+        Some(Event::Thawed { queue: id, page, messages })
     }
 }
 

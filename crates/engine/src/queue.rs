@@ -360,17 +360,26 @@ impl Queue {
     }
 
     /// Moves the messages of a page back to memory: visible ones into the window.
-    pub(crate) fn thaw(&mut self, id: PageId, messages: Vec<(MessageKey, Message)>) {
+    pub(crate) fn thaw(&mut self, id: PageId, messages: impl IntoIterator<Item = (MessageKey, Message)>) {
         self.drop_page(id);
+        // What stands beside each other on a page is often of one lane, which is then looked up once.
+        let (mut lane, mut run): (_, Vec<(u64, MessageKey)>) = (None, Vec::new());
         for (key, message) in messages {
             self.by_age.insert((message.sent_at, key));
             self.ledger.add_content(message.content);
-            let state = message.state;
-            self.messages.insert(key, message);
-            match state {
-                State::Delayed { due } => self.delays.insert(due, key),
-                _ => self.enter_window(key),
+            if let State::Delayed { due } = message.state {
+                self.delays.insert(due, key);
+            } else {
+                if message.group != lane && !run.is_empty() {
+                    self.lanes.extend(lane, run.drain(..));
+                }
+                lane = message.group;
+                run.push((message.order, key));
             }
+            self.messages.insert(key, message);
+        }
+        if !run.is_empty() {
+            self.lanes.extend(lane, run);
         }
     }
 

@@ -172,30 +172,34 @@ impl Lanes {
 
     /// Adds a ready message.
     pub fn insert(&mut self, lane: LaneKey, order: u64, key: MessageKey) {
+        self.extend(lane, [(order, key)]);
+    }
+
+    /// Adds ready messages of one lane, each with its place in the order.
+    pub fn extend(&mut self, lane: LaneKey, messages: impl IntoIterator<Item = (u64, MessageKey)>) {
         let entry = self.lanes.entry(lane).or_default();
-        assert!(entry.ready.insert(order, key), "two messages at place {order}");
-        self.count_behind(lane, order, 1);
-        self.ready += 1;
+        let gate = entry.gate();
+        for (order, key) in messages {
+            assert!(entry.ready.insert(order, key), "two messages at place {order}");
+            self.ready += 1;
+            if let Some(behind) = entry.behind.as_mut().filter(|_| order > gate) {
+                behind.gated += 1;
+            }
+        }
         self.refresh(lane);
     }
 
     /// Takes a ready message away.
     pub fn remove(&mut self, lane: LaneKey, order: u64) {
-        let removed = self.lanes.get_mut(&lane).is_some_and(|lane| lane.ready.remove(order));
-        assert!(removed, "no ready message at place {order}");
-        self.count_behind(lane, order, -1);
+        let entry = self.lanes.get_mut(&lane);
+        let entry = entry.and_then(|entry| entry.ready.remove(order).then_some(entry));
+        let entry = entry.unwrap_or_else(|| panic!("no ready message at place {order}"));
+        let gate = entry.gate();
+        if let Some(behind) = entry.behind.as_mut().filter(|_| order > gate) {
+            behind.gated = behind.gated.checked_sub(1).expect("what goes was counted");
+        }
         self.ready -= 1;
         self.refresh(lane);
-    }
-
-    /// Counts a message that came or went if its place is behind the gate.
-    fn count_behind(&mut self, lane: LaneKey, order: u64, change: isize) {
-        let Some(lane) = self.lanes.get_mut(&lane).filter(|lane| lane.behind.is_some()) else { return };
-        if order > lane.gate()
-            && let Some(behind) = &mut lane.behind
-        {
-            behind.gated = behind.gated.checked_add_signed(change).expect("what goes was counted");
-        }
     }
 
     /// Notes that a page of a lane was written whose first message has this place.
