@@ -311,8 +311,9 @@ impl Driver {
                         released.push((waiter, reply, core.readers.join()));
                     }
                 }
-                Output::Read(read, content) => match self.journal.at_hand(self.id, &[address(content)]) {
-                    Some(mut pieces) => core.shard.handle(now, Input::Loaded { read, bytes: pieces.pop() }),
+                Output::Read(read, content) => match self.journal.at_hand(self.id, &[address(content)]).pop().flatten()
+                {
+                    Some(bytes) => core.shard.handle(now, Input::Loaded { read, bytes: Some(bytes) }),
                     None => self.load(read, content),
                 },
                 Output::Fetch(read, contents) => self.load_all(read, &contents),

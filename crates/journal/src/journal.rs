@@ -63,12 +63,12 @@ pub trait Journal: Send + Sync + 'static {
     /// Records that are not yet written are always in memory; recent ones usually are.
     fn cached(&self, shard: ShardId, at: Address) -> Option<Bytes>;
 
-    /// Returns the bytes at addresses, in any order, if the medium need not be waited for: what is
-    /// [`cached`](Journal::cached), and what the system still has in memory. `None` if it is not so for one of them, or
-    /// if one cannot be read; [`fetch`](Journal::fetch) tells why.
+    /// Returns the bytes at addresses, in any order, as far as the medium need not be waited for: what is
+    /// [`cached`](Journal::cached), and what the system still has in memory. `None` for one of which that is not so, or
+    /// that cannot be read; [`fetch`](Journal::fetch) tells why.
     ///
     /// Every byte that is returned has passed its checksum. The default knows only what is cached.
-    fn at_hand(&self, shard: ShardId, at: &[Address]) -> Option<Vec<Bytes>> {
+    fn at_hand(&self, shard: ShardId, at: &[Address]) -> Vec<Option<Bytes>> {
         at.iter().map(|&at| self.cached(shard, at)).collect()
     }
 

@@ -86,6 +86,10 @@ pub struct Options {
     ///
     /// While they last, everything goes on; [`Journal::room`] says that it should not for long.
     pub reserve_segments: u32,
+    /// How many full segments stay open to read, so many file descriptors. Default: 32.
+    ///
+    /// Who reads here and there in a journal of more segments opens a file for most reads.
+    pub open_segments: usize,
 }
 
 /// When a record counts as durable, and so what a power cut costs.
@@ -108,7 +112,7 @@ pub enum Durability {
 impl Default for Options {
     fn default() -> Options {
         let durability = Durability::Sync;
-        Options { segment_bytes: 64 << 20, cache_bytes: 64 << 20, durability, reserve_segments: 3 }
+        Options { segment_bytes: 64 << 20, cache_bytes: 64 << 20, durability, reserve_segments: 3, open_segments: 32 }
     }
 }
 
@@ -277,7 +281,7 @@ impl Local {
         }
         janitor.store(&janitor.state.lock().unwrap_or_else(PoisonError::into_inner))?;
         let shared = Arc::new(Shared {
-            catalogue: Catalogue::new(Arc::clone(&disk)),
+            catalogue: Catalogue::new(Arc::clone(&disk), options.open_segments),
             disk,
             journal: id,
             opens,
@@ -479,7 +483,7 @@ impl Journal for Local {
         self.shared.lock().cached(shard, at)
     }
 
-    fn at_hand(&self, shard: ShardId, at: &[Address]) -> Option<Vec<Bytes>> {
+    fn at_hand(&self, shard: ShardId, at: &[Address]) -> Vec<Option<Bytes>> {
         reader::read_at_hand(&self.shared, shard, at)
     }
 

@@ -176,7 +176,13 @@ fn memory_keeps_the_contract() {
 #[test]
 fn files_that_are_synced_keep_the_contract_through_power_cuts() {
     for (segment_bytes, cache_bytes) in [(16 << 10, 0), (64 << 10, 100_000), (1 << 20, 64 << 20)] {
-        let options = Options { segment_bytes, cache_bytes, durability: Durability::Sync, reserve_segments: 1 };
+        let options = Options {
+            segment_bytes,
+            cache_bytes,
+            durability: Durability::Sync,
+            reserve_segments: 1,
+            ..Options::default()
+        };
         run(|| {
             Box::new(OnSimulatedDisk { disk: Simulated::new(), options, cuts: segment_bytes, current: Weak::new() })
         });
@@ -185,15 +191,26 @@ fn files_that_are_synced_keep_the_contract_through_power_cuts() {
 
 #[test]
 fn real_files_keep_the_contract() {
-    let options =
-        Options { segment_bytes: 256 << 10, cache_bytes: 50_000, durability: Durability::Sync, reserve_segments: 1 };
+    let options = Options {
+        segment_bytes: 256 << 10,
+        cache_bytes: 50_000,
+        durability: Durability::Sync,
+        reserve_segments: 1,
+        ..Options::default()
+    };
     run(|| in_directory(options));
 }
 
 #[test]
 fn real_files_synced_in_intervals_keep_the_contract_when_the_process_is_killed() {
     let durability = Durability::Interval(Duration::from_millis(1));
-    let options = Options { segment_bytes: 256 << 10, cache_bytes: 50_000, durability, reserve_segments: 1 };
+    let options = Options {
+        segment_bytes: 256 << 10,
+        cache_bytes: 50_000,
+        durability,
+        reserve_segments: 1,
+        ..Options::default()
+    };
     for (name, rule) in conformance::RULES {
         // Syncs are neither one for each group, nor does an announcement wait for them.
         if !name.contains("failure") && !name.contains("groups") {

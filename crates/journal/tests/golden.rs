@@ -18,6 +18,7 @@ const OPTIONS: Options = Options {
     cache_bytes: 0,
     durability: stanchion_journal::local::Durability::Sync,
     reserve_segments: 0,
+    open_segments: 4,
 };
 const SNAPSHOT: &[u8] = b"the state after record 4";
 

@@ -30,6 +30,8 @@ struct Worn {
     unreadable: Arc<Mutex<Unreadable>>,
     /// How often files have been read.
     reads: Arc<AtomicU64>,
+    /// How many bytes that were at most.
+    bytes: Arc<AtomicU64>,
 }
 
 struct WornFile {
@@ -37,11 +39,12 @@ struct WornFile {
     file: Arc<dyn DiskFile>,
     unreadable: Arc<Mutex<Unreadable>>,
     reads: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
 }
 
 impl Worn {
     fn new(disk: Simulated) -> Worn {
-        Worn { disk, unreadable: Arc::default(), reads: Arc::default() }
+        Worn { disk, unreadable: Arc::default(), reads: Arc::default(), bytes: Arc::default() }
     }
 
     fn break_at(&self, name: &str, bytes: Range<u64>) {
@@ -49,8 +52,8 @@ impl Worn {
     }
 
     fn wrap(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        let (unreadable, reads) = (self.unreadable.clone(), self.reads.clone());
-        Arc::new(WornFile { name: name.to_owned(), file, unreadable, reads })
+        let (unreadable, reads, bytes) = (self.unreadable.clone(), self.reads.clone(), self.bytes.clone());
+        Arc::new(WornFile { name: name.to_owned(), file, unreadable, reads, bytes })
     }
 }
 
@@ -99,6 +102,7 @@ impl DiskFile for WornFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.reads.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         if let Some((name, bytes)) = &*self.unreadable.lock().unwrap() {
             let end = offset + buffer.len() as u64;
             if *name == self.name && offset < bytes.end && bytes.start < end {
@@ -302,6 +306,11 @@ fn fetch_all(journal: &Local, at: &[Address]) -> Result<Vec<Bytes>, Fault> {
     done.recv_timeout(LONG).expect("an answer")
 }
 
+/// Returns what is at hand if all of it is.
+fn at_hand(journal: &Local, at: &[Address]) -> Option<Vec<Bytes>> {
+    journal.at_hand(SHARD, at).into_iter().collect()
+}
+
 /// Fetches, compares and returns how many reads it took.
 fn reads_for(disk: &Worn, journal: &Local, lengths: &[u32], at: &[Address]) -> u64 {
     let before = disk.reads.load(Ordering::Relaxed);
@@ -381,15 +390,31 @@ fn what_is_in_memory_is_there_at_once_and_the_rest_is_not() {
     let (disk, journal) = batches(&[10, 100, 10]);
     let (one, two) = (bodies(1, 0..10), bodies(2, 80..90));
     for at in [&one, &two] {
-        assert_eq!(journal.at_hand(SHARD, at), fetch_all(&journal, at).ok(), "as if it was fetched");
+        assert_eq!(at_hand(&journal, at), fetch_all(&journal, at).ok(), "as if it was fetched");
     }
     let (name, offset) = place(&disk, 2);
     let far = offset + 80 * u64::from(STEP);
     disk.break_at(&name, far..far + 10 * u64::from(STEP));
-    assert_eq!(journal.at_hand(SHARD, &two), None);
-    assert_eq!(journal.at_hand(SHARD, &[one[0], two[0]]), None, "all of it or nothing");
-    assert!(journal.at_hand(SHARD, &one[..1]).is_some());
-    assert_eq!(journal.at_hand(SHARD, &bodies(4, [0])), None, "there is no such record");
+    assert_eq!(at_hand(&journal, &two[..1]), None);
+    let three = [two[0], one[0], bodies(4, [0])[0]];
+    let found = journal.at_hand(SHARD, &three);
+    assert_eq!(found[1..], [fetch_all(&journal, &one[..1]).expect("reads").pop(), None], "the third is no record");
+    assert_eq!(found[0], None, "one of them has to be waited for");
+}
+
+#[test]
+fn what_is_at_hand_here_and_there_is_read_without_what_lies_between() {
+    let (disk, journal) = batches(&[10; 60]);
+    for step in [1, 3] {
+        let at: Vec<Address> =
+            (1..=20).map(|number| 61 - step * number).flat_map(|p| bodies(p, [p as u32 % 10])).collect();
+        let before = disk.bytes.load(Ordering::Relaxed);
+        let found = at_hand(&journal, &at).expect("all is in memory");
+        let read = disk.bytes.load(Ordering::Relaxed) - before;
+        assert_eq!(found, fetch_all(&journal, &at).expect("reads"));
+        // The blocks of each body, and the heads of its record and of the one before it.
+        assert!(read <= 20 * (2 * 4096 + 2 * 512), "{read} bytes were read");
+    }
 }
 
 #[test]
@@ -399,7 +424,7 @@ fn damage_is_never_at_hand() {
     let mut content = disk.disk.content(&name).expect("the file is there");
     content[offset as usize + 5000] ^= 1;
     disk.disk.overwrite(&name, content);
-    assert_eq!(journal.at_hand(SHARD, &bodies(1, 0..10)), None);
+    assert_eq!(at_hand(&journal, &bodies(1, 0..10)), None);
     assert!(matches!(fetch_all(&journal, &bodies(1, 0..10)), Err(Fault::Corrupt { .. })));
 }
 

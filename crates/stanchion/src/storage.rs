@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
 use stanchion_journal::local::Image;
 use stanchion_journal::{Fault, Local, local};
 
@@ -15,6 +16,9 @@ use crate::settings::{Durability, Settings};
 /// Where a repair keeps what it has saved, complete, while it puts it in place of what was damaged. Until that is done the
 /// data directory holds a part of each.
 pub(crate) const REPAIRED: &str = "repaired";
+
+/// The most segments that stay open to read.
+const OPEN_SEGMENTS_MAX: usize = 384;
 
 /// Makes the data directory unless it exists, readable by its owner only, and returns its full path.
 pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, String> {
@@ -38,8 +42,17 @@ pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, 
             Durability::Memory => local::Durability::Memory,
         },
         reserve_segments: settings.reserve_segments,
+        open_segments: open_segments(getrlimit(Resource::Nofile).current),
     };
     Ok(Arc::new(Local::open(directory, options)?))
+}
+
+/// Returns how many segments may stay open to read where a process may have so many files open: an eighth, which leaves
+/// most to connections, and no more than a backlog of 24 GiB has.
+pub(crate) fn open_segments(files_max: Option<u64>) -> usize {
+    files_max
+        .map_or(OPEN_SEGMENTS_MAX, |files_max| usize::try_from(files_max / 8).unwrap_or(usize::MAX))
+        .clamp(32, OPEN_SEGMENTS_MAX)
 }
 
 /// Returns the broker's part of the settings.

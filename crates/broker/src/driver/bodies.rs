@@ -49,17 +49,26 @@ impl Driver {
     /// Reads contents, from memory where they are there, in the order asked for. Each that cannot be read fails alone.
     pub(crate) async fn contents(&self, wanted: &[ContentAddress]) -> Vec<Result<Bytes, Failure>> {
         let addresses: Vec<Address> = wanted.iter().copied().map(address).collect();
-        if let Some(pieces) = self.journal.at_hand(self.id, &addresses) {
-            return pieces.into_iter().map(Ok).collect();
-        }
-        if let Ok(pieces) = self.fetch(addresses).await {
-            return pieces.into_iter().map(Ok).collect();
+        let mut found = self.journal.at_hand(self.id, &addresses);
+        let is_missing = |piece: &Option<Bytes>| piece.is_none();
+        let missing: Vec<Address> =
+            addresses.iter().zip(&found).filter(|(_, piece)| is_missing(piece)).map(|(at, _)| *at).collect();
+        if !missing.is_empty()
+            && let Ok(pieces) = self.fetch(missing).await
+        {
+            found
+                .iter_mut()
+                .filter(|piece| is_missing(piece))
+                .zip(pieces)
+                .for_each(|(piece, bytes)| *piece = Some(bytes));
         }
         // One fault fails a whole fetch, and does not say which address it was.
         let mut contents = Vec::with_capacity(wanted.len());
-        for &content in wanted {
-            let fetched = self.fetch(vec![address(content)]).await;
-            let bytes = fetched.map(|mut bytes| bytes.pop().unwrap_or_default());
+        for (piece, at) in found.into_iter().zip(addresses) {
+            let bytes = match piece {
+                Some(bytes) => Ok(bytes),
+                None => self.fetch(vec![at]).await.map(|mut bytes| bytes.pop().unwrap_or_default()),
+            };
             contents.push(bytes.map_err(|reason| Failure::report("read the content of a message", reason)));
         }
         contents

@@ -48,6 +48,7 @@ impl Disk {
             cache_bytes: 256 << 10,
             durability: local::Durability::Memory,
             reserve_segments: 0,
+            ..local::Options::default()
         };
         let journal = Arc::new(Local::open(directory.path(), files).expect("a journal"));
         let mut options = Options {

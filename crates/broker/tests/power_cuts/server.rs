@@ -45,7 +45,13 @@ pub(crate) fn options() -> Options {
 
 /// Opens the journal on a disk.
 pub(crate) fn journal(disk: &Simulated, durability: Durability) -> Result<Arc<Local>, Fault> {
-    let options = local::Options { segment_bytes: 16 << 10, cache_bytes: 4 << 10, durability, reserve_segments: 3 };
+    let options = local::Options {
+        segment_bytes: 16 << 10,
+        cache_bytes: 4 << 10,
+        durability,
+        reserve_segments: 3,
+        open_segments: 4,
+    };
     Local::open_on(Arc::new(disk.clone()), options).map(Arc::new)
 }
 

@@ -1,8 +1,8 @@
 //! Which segments there are, and which of them holds a record.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::disk::{Access, Disk, DiskFile};
 use super::index::{Index, ShardIndex};
@@ -10,15 +10,50 @@ use super::ranges::Ranges;
 use super::segment;
 use crate::ShardId;
 
-/// Sealed segments that stay open at once. There may be thousands of segments, and far fewer file descriptors.
-const OPEN_MAX: usize = 32;
-
 /// The segments of a journal.
 pub(crate) struct Catalogue {
     disk: Arc<dyn Disk>,
     segments: RwLock<Segments>,
-    /// Recently read, the newest last.
-    open: Mutex<VecDeque<(u64, Arc<dyn DiskFile>)>>,
+    open: Mutex<OpenFiles>,
+}
+
+/// Segments that were read lately and stay open. There may be thousands of segments, and far fewer file descriptors.
+///
+/// They are of two generations: what is read belongs to the younger one, and when that is full, the older one is closed
+/// and the younger one is the older one. So who is read again and again stays, and nobody keeps a list in order of reading.
+struct OpenFiles {
+    /// How many of one generation.
+    most: usize,
+    younger: HashMap<u64, Arc<dyn DiskFile>>,
+    older: HashMap<u64, Arc<dyn DiskFile>>,
+}
+
+impl OpenFiles {
+    /// Makes room for some files.
+    fn new(open_max: usize) -> OpenFiles {
+        OpenFiles { most: (open_max / 2).max(1), younger: HashMap::new(), older: HashMap::new() }
+    }
+
+    fn get(&mut self, number: u64) -> Option<Arc<dyn DiskFile>> {
+        if let Some(file) = self.younger.get(&number) {
+            return Some(Arc::clone(file));
+        }
+        let file = self.older.remove(&number)?;
+        self.put(number, Arc::clone(&file));
+        Some(file)
+    }
+
+    fn put(&mut self, number: u64, file: Arc<dyn DiskFile>) {
+        if self.younger.len() >= self.most {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        self.younger.insert(number, file);
+    }
+
+    fn close(&mut self, number: u64) {
+        self.younger.remove(&number);
+        self.older.remove(&number);
+    }
 }
 
 #[derive(Default)]
@@ -48,8 +83,9 @@ pub(crate) struct Place {
 }
 
 impl Catalogue {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> Catalogue {
-        Catalogue { disk, segments: RwLock::default(), open: Mutex::default() }
+    /// Makes an empty catalogue that keeps at most `open_max` segments open to read.
+    pub(crate) fn new(disk: Arc<dyn Disk>, open_max: usize) -> Catalogue {
+        Catalogue { disk, segments: RwLock::default(), open: Mutex::new(OpenFiles::new(open_max)) }
     }
 
     /// Adds a segment, above all others.
@@ -165,30 +201,23 @@ impl Catalogue {
 
     /// Returns a segment's file, to read.
     pub(crate) fn file(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {
-        {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = open.iter().position(|(other, _)| *other == number);
-            if let Some(entry) = found.and_then(|at| open.remove(at)) {
-                let file = Arc::clone(&entry.1);
-                open.push_back(entry);
-                return Ok(file);
-            }
+        if let Some(file) = self.lock_open().get(number) {
+            return Ok(file);
         }
         let file = self.disk.open(&segment::name(number), Access::Read)?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(other, _)| *other != number);
-        open.push_back((number, Arc::clone(&file)));
-        if open.len() > OPEN_MAX {
-            open.pop_front();
-        }
+        self.lock_open().put(number, Arc::clone(&file));
         Ok(file)
     }
 
     fn close(&self, retired: &[(u64, u64)]) {
         if !retired.is_empty() {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.retain(|(number, _)| !retired.iter().any(|(retired, _)| retired == number));
+            let mut open = self.lock_open();
+            retired.iter().for_each(|&(number, _)| open.close(number));
         }
+    }
+
+    fn lock_open(&self) -> MutexGuard<'_, OpenFiles> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -231,5 +260,27 @@ impl Segments {
             first <= index.last && !released.is_some_and(|released| released.covers(first, index.last))
         };
         self.by_number.get(&number).is_some_and(|segment| segment.index.shards.iter().any(needed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::simulated::Simulated;
+
+    #[test]
+    fn few_files_stay_open_and_the_one_that_is_read_again_and_again_does() {
+        let disk = Simulated::new();
+        let mut open = OpenFiles::new(8);
+        for number in 0..100 {
+            open.put(number, disk.create(&number.to_string()).expect("creates"));
+            assert!(open.get(number).is_some(), "{number} was just opened");
+            assert!(open.get(0).is_some(), "the first is read all the time, and is closed at {number}");
+            assert!(open.younger.len() + open.older.len() <= 8);
+        }
+        assert!(open.get(50).is_none());
+        open.close(0);
+        open.close(99);
+        assert!(open.get(0).is_none() && open.get(99).is_none());
     }
 }

@@ -22,6 +22,9 @@ use super::state::State;
 use crate::inspect;
 use crate::{Fault, Position, Record, ShardId};
 
+/// How many segments stay open: an image is mostly read from its first to its last.
+const OPEN_SEGMENTS: usize = 8;
+
 /// How much is read at once to copy, in bytes.
 const COPY: usize = 1 << 20;
 /// How much is read at once to find a record, in bytes: more than most records have, as they are often far apart.
@@ -109,7 +112,7 @@ impl Image {
 
     fn new(disk: Arc<dyn Disk>, end: (u64, u64), lock: Option<Box<dyn Any + Send + Sync>>) -> Result<Image, Fault> {
         let state = State { clean: Some(end), ..load_state(&*disk)? };
-        let catalogue = Catalogue::new(Arc::clone(&disk));
+        let catalogue = Catalogue::new(Arc::clone(&disk), OPEN_SEGMENTS);
         let (mut parts, mut tails) = (Vec::new(), Tails::new());
         let numbers = inspect::numbers(&*disk)?;
         let needed = |number: &u64| (state.first..=end.0).contains(number) && !state.gone.contains(*number);

@@ -31,6 +31,11 @@ const AHEAD_MAX: u64 = 32 * 1024;
 const GAP: u64 = 32 * 1024;
 /// The most that is read at once, in bytes.
 const READ_MAX: u64 = 256 * 1024;
+/// How much of the start of a frame is read where a walk reads no more than headers, in bytes: the header and its table,
+/// unless the record is larger than 400 KiB.
+const HEAD: usize = 512;
+/// How much more than is asked for is copied from memory rather than read in pieces, in bytes.
+const SURPLUS: u64 = 8 * 1024;
 
 /// Requests that wait for a thread.
 #[derive(Default)]
@@ -82,6 +87,7 @@ impl Readers {
             if let Some(request) = desk.requests.pop_front() {
                 drop(desk);
                 let answer = read(shared, request.shard, &request.at, Source::Medium);
+                let answer = answer.map(|found| found.into_iter().flatten().collect());
                 let told = catch_unwind(AssertUnwindSafe(|| (request.done)(answer)));
                 if told.is_err() {
                     // The panic has been printed. Others still want their bytes.
@@ -121,33 +127,38 @@ impl Source {
             Source::Memory => file.read_at_hand(buffer, offset),
         }
     }
-}
 
-/// Returns the bytes at the addresses, in their order, if all of them are in memory.
-pub(crate) fn read_at_hand(shared: &Shared, shard: ShardId, at: &[Address]) -> Option<Vec<Bytes>> {
-    // What is wrong is left to a thread to find out, for one place is enough to deal with it.
-    read(shared, shard, at, Source::Memory).ok()
-}
-
-/// Returns the bytes at the addresses, in their order.
-fn read(shared: &Shared, shard: ShardId, at: &[Address], source: Source) -> Result<Vec<Bytes>, Fault> {
-    let mut found: Vec<Option<Bytes>> = Vec::with_capacity(at.len());
-    {
-        let front = shared.lock();
-        let tail = front.shards.get(&shard).map_or(Position::START, |shard| shard.tail);
-        for &at in at {
-            if at.position == Position::START || at.position > tail {
-                return Err(Fault::OutOfRange { shard, at });
-            }
-            found.push(front.cached(shard, at));
+    /// Stops at a fault, unless what is wrong is left to a thread to find out: one place is enough to deal with it.
+    fn report(self, fault: Fault) -> Result<(), Fault> {
+        match self {
+            Source::Medium => Err(fault),
+            Source::Memory => Ok(()),
         }
     }
+}
+
+/// Returns the bytes at the addresses, in their order, as far as they are in memory.
+pub(crate) fn read_at_hand(shared: &Shared, shard: ShardId, at: &[Address]) -> Vec<Option<Bytes>> {
+    read(shared, shard, at, Source::Memory).unwrap_or_else(|_| vec![None; at.len()])
+}
+
+/// Returns the bytes at the addresses, in their order: all of them, or as far as they are in memory.
+fn read(shared: &Shared, shard: ShardId, at: &[Address], source: Source) -> Result<Vec<Option<Bytes>>, Fault> {
+    let mut found: Vec<Option<Bytes>> = Vec::with_capacity(at.len());
+    let tail = {
+        let front = shared.lock();
+        found.extend(at.iter().map(|&at| front.cached(shard, at)));
+        front.shards.get(&shard).map_or(Position::START, |shard| shard.tail)
+    };
     let mut wanted = Vec::new();
-    for (index, &at) in at.iter().enumerate() {
-        if found[index].is_none() {
-            let place = shared.catalogue.locate(shard, at.position.0);
-            let place = place.ok_or_else(|| shared.trimmed(shard, at.position))?;
-            wanted.push(Wanted { index, at, place });
+    for (index, &at) in at.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
+        if at.position == Position::START || at.position > tail {
+            source.report(Fault::OutOfRange { shard, at })?;
+            continue;
+        }
+        match shared.catalogue.locate(shard, at.position.0) {
+            Some(place) => wanted.push(Wanted { index, at, place }),
+            None => source.report(shared.trimmed(shard, at.position))?,
         }
     }
     wanted.sort_unstable_by_key(|wanted| (wanted.at.position, wanted.at.offset));
@@ -158,11 +169,11 @@ fn read(shared: &Shared, shard: ShardId, at: &[Address], source: Source) -> Resu
         if let Err(fault) = answer {
             // The segment may have been trimmed and used again under our eyes.
             let place = shared.catalogue.locate(shard, first.at.position.0);
-            return Err(if place.is_some() { fault } else { shared.trimmed(shard, first.at.position) });
+            source.report(if place.is_some() { fault } else { shared.trimmed(shard, first.at.position) })?;
         }
         rest = after;
     }
-    Ok(found.into_iter().flatten().collect())
+    Ok(found)
 }
 
 /// Returns how many of the addresses, from the first one on, are read at once.
@@ -191,11 +202,21 @@ fn read_run(
     let file = shared.catalogue.file(number).map_err(failed)?;
     let start = first.place.offset;
     let whole = last.place.until.map(|until| until - last.place.offset).filter(|&whole| whole <= AHEAD_MAX);
-    let mut chunk = vec![0; (last.place.offset - start + whole.unwrap_or(AHEAD)) as usize];
-    let length = source.read_at(&*file, &mut chunk, start).map_err(failed)?;
-    chunk.truncate(length);
-    let mut walk =
-        Walk { file: &*file, source, journal: shared.journal, segment: number, chunk: &chunk, start, at: start };
+    let all = last.place.offset - start + whole.unwrap_or(AHEAD);
+    let asked: u64 = run.iter().map(|wanted| u64::from(wanted.at.length)).sum();
+    // A disk wants few reads; memory wants few bytes.
+    let thin = matches!(source, Source::Memory) && all > asked + asked / 2 + SURPLUS;
+    let mut walk = Walk {
+        file: &*file,
+        source,
+        journal: shared.journal,
+        segment: number,
+        chunk: Vec::new(),
+        thin,
+        start,
+        at: start,
+    };
+    walk.refill(if thin { HEAD } else { all as usize }).map_err(failed)?;
     let mut record: Option<Opened> = None;
     for (index, wanted) in run.iter().enumerate() {
         let position = wanted.at.position.0;
@@ -226,19 +247,30 @@ impl Trouble {
     }
 }
 
-/// A walk over frames, most of which are in one chunk.
+/// A walk over frames, most of which are in one chunk; where what is wanted is little, only the head of each.
 struct Walk<'a> {
     file: &'a dyn DiskFile,
     source: Source,
     journal: u64,
     segment: u64,
-    chunk: &'a [u8],
+    chunk: Vec<u8>,
+    /// Only heads are read.
+    thin: bool,
     /// Where the chunk begins in the file.
     start: u64,
     at: u64,
 }
 
 impl Walk<'_> {
+    /// Makes the chunk begin where the walk is.
+    fn refill(&mut self, bytes: usize) -> std::io::Result<()> {
+        self.start = self.at;
+        self.chunk.resize(bytes, 0);
+        let length = self.source.read_at(self.file, &mut self.chunk, self.at)?;
+        self.chunk.truncate(length);
+        Ok(())
+    }
+
     /// Returns bytes of the file, from the chunk if they are there.
     fn bytes(&self, at: u64, count: usize) -> Result<std::borrow::Cow<'_, [u8]>, Trouble> {
         let from = (at - self.start) as usize;
@@ -258,6 +290,9 @@ impl Walk<'_> {
     fn find(&mut self, shard: ShardId, position: u64) -> Result<(u64, Checked, Vec<u8>), Trouble> {
         loop {
             let at = self.at;
+            if self.thin && at != self.start {
+                self.refill(HEAD).map_err(Trouble::Io)?;
+            }
             let mut need = FIXED;
             let checked = loop {
                 match frame::parse(&self.bytes(at, need)?) {

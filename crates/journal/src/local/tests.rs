@@ -26,7 +26,8 @@ struct Desk {
 
 impl Desk {
     fn open(disk: &Simulated, durability: Durability) -> Desk {
-        let options = Options { segment_bytes: SEGMENT, cache_bytes: 0, durability, reserve_segments: 1 };
+        let options =
+            Options { segment_bytes: SEGMENT, cache_bytes: 0, durability, reserve_segments: 1, ..Options::default() };
         let journal = Local::open_on(Arc::new(disk.clone()), options).expect("opens");
         let tenure = journal.acquire(SHARD, Arc::new(Deaf)).expect("is acquired");
         Desk { journal, epoch: tenure.epoch, last: tenure.last }

@@ -10,8 +10,13 @@ use stanchion_journal::local::{Durability, Options};
 use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Local, Position, Record, ShardId};
 
 pub(crate) const SHARD: ShardId = ShardId(1);
-pub(crate) const SMALL: Options =
-    Options { segment_bytes: 16 << 10, cache_bytes: 0, durability: Durability::Sync, reserve_segments: 1 };
+pub(crate) const SMALL: Options = Options {
+    segment_bytes: 16 << 10,
+    cache_bytes: 0,
+    durability: Durability::Sync,
+    reserve_segments: 1,
+    open_segments: 4,
+};
 /// Longer than anything takes here; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 

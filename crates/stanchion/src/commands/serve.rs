@@ -27,10 +27,10 @@ use crate::{declared, logging, storage};
 /// How long the answers under way may take once the server has been told to stop. Long polls are handed back at
 /// once, so what is left are clients that read slowly.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
-/// File descriptors that connections leave to everything else: segments that are read, those that are written and
+/// File descriptors that connections leave to everything else but segments that are read: those that are written and
 /// prepared, snapshots, the listener, and what the runtime needs. While it drained a million and a half
-/// messages, a server was seen to use 22; up to 32 segments are open for reading.
-const DESCRIPTORS_KEPT: usize = 96;
+/// messages, a server was seen to use 22, segments that are read included.
+const DESCRIPTORS_KEPT: usize = 64;
 /// How often it is looked whether there is a new certificate.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
 /// How long clients have to take the answer that the server has failed.
@@ -216,9 +216,10 @@ fn connections_max(wanted: usize) -> Result<usize, String> {
         }
     };
     let Some(allowed) = allowed else { return Ok(wanted) };
-    let room = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT);
+    let kept = DESCRIPTORS_KEPT + storage::open_segments(Some(allowed));
+    let room = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(kept);
     if room == 0 {
-        return Err(format!("the limit on open files is {allowed}: the server needs more than {DESCRIPTORS_KEPT}"));
+        return Err(format!("the limit on open files is {allowed}: the server needs more than {kept}"));
     }
     if room < wanted {
         tracing::warn!(allowed, connections_max = room, "the limit on open files leaves room for fewer connections");

@@ -128,6 +128,7 @@ fn save(settings: &Settings, directory: &Path, checked: &Checked) -> Result<(), 
         // All is synced at the end, before the new journal gets its name.
         durability: local::Durability::Memory,
         reserve_segments: 0,
+        ..local::Options::default()
     };
     let journal = Local::open(&new, options)?;
     let mut losses = 0;
