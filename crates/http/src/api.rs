@@ -14,7 +14,7 @@ use stanchion_broker::Broker;
 use stanchion_types::{Code, Error, RequestId};
 use stanchion_wire::{Head, Origin, Reply};
 
-use crate::access::{self, Access};
+use crate::access::Access;
 use crate::body::{self, BodyError};
 use crate::inbound::Inbound;
 use crate::options::Options;
@@ -90,14 +90,14 @@ impl Edge {
         let identified;
         let caller = match &self.access {
             Access::Anyone(caller) => caller,
-            Access::Keys(authenticator) => match access::identify(authenticator, &parts, &body, way) {
+            Access::Keys(gatekeeper) => match gatekeeper.identify(&parts, &body, way) {
                 Ok(caller) => {
                     identified = caller;
                     &identified
                 }
-                Err(refusal) => {
-                    tracing::info!(request = %id, source = %way.source, "the caller is not known: {refusal}");
-                    return Ok(response(stanchion_wire::encode_error(Some(protocol), &refusal.into(), &id), &id));
+                Err(error) => {
+                    tracing::info!(request = %id, source = %way.source, "the caller is not known: {error}");
+                    return Ok(response(stanchion_wire::encode_error(Some(protocol), &error, &id), &id));
                 }
             },
         };

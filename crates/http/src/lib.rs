@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+mod attempts;
 mod body;
 mod connection;
 mod door;
@@ -20,7 +21,7 @@ mod tls;
 use hyper::header::HOST;
 use hyper::{HeaderMap, Uri};
 
-pub use access::Access;
+pub use access::{Access, Gatekeeper};
 pub use api::Edge;
 pub use door::PlainHttp;
 pub use options::Options;

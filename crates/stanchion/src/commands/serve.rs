@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stanchion_auth::Authenticator;
 use stanchion_broker::{Broker, Caller, Secret};
-use stanchion_http::{Access, Edge, Server, Tls};
+use stanchion_http::{Access, Edge, Gatekeeper, Server, Tls};
 use stanchion_wire::Origin;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -89,7 +89,7 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
             let authenticator = Authenticator::new(directory, settings.account, settings.region.clone());
             let authenticator = Arc::new(authenticator);
             let watching = tokio::spawn(file.watch(authenticator.clone()));
-            (Access::Keys(authenticator), Some(watching))
+            (Access::Keys(Gatekeeper::new(authenticator)), Some(watching))
         }
         None if address.ip().is_loopback() => {
             tracing::info!("no credentials are asked for: anybody on this machine can use the queues");

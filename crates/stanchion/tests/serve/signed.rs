@@ -194,6 +194,25 @@ fn a_file_that_others_can_read_or_that_is_wrong_ends_the_start() {
 }
 
 #[test]
+fn who_guesses_too_often_has_to_wait() {
+    let directory = directory();
+    let file = credentials(directory.path());
+    let key = Key::create(&file, "111122223333", None);
+    let server = start(directory.path(), &file);
+    let wrong = Key { id: key.id.clone(), secret: "x".repeat(40) };
+    let started = Instant::now();
+    loop {
+        let (status, body) = wrong.call(&server, "ListQueues", json!({}));
+        assert_eq!(status, 403);
+        if body["__type"] == "com.amazonaws.sqs#RequestThrottled" {
+            break;
+        }
+        assert!(started.elapsed() < LONG, "guessing goes on");
+    }
+    wait_for(&key, &server, 200);
+}
+
+#[test]
 fn every_command_of_the_page_on_security_works_as_written() {
     let page = include_str!("../../../../docs/security.md");
     let directory = directory();
