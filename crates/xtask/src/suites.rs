@@ -65,6 +65,14 @@ pub(crate) const SUITES: &[Suite] = &[
         count: count_pytest,
     },
     Suite {
+        name: "signed",
+        what: "boto3 and the aws command line, on a server of their own that checks signatures",
+        toolchain: Toolchain::Python,
+        prepare: |places| venv(places, "current"),
+        command: |places| pytest(places, "current", &["--signed", "sdk", "cli", "signed"]),
+        count: count_pytest,
+    },
+    Suite {
         name: "celery",
         what: "Celery with a real worker",
         toolchain: Toolchain::Python,
