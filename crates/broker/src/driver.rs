@@ -4,7 +4,8 @@
 //! One task for each shard, the pump, does what no caller is there for: it reports durable records and finished
 //! reads, and ticks when a deadline of the shard has come. The journal's thread only leaves a note and wakes the
 //! pump once for each group of records, so a sync that makes a hundred replies durable costs one wake-up of
-//! another thread; the hundred callers are woken from inside the runtime.
+//! another thread; the hundred callers are woken from inside the runtime. It is the pump as well that lets the journal
+//! write, when no task is ready that could add to the group.
 //!
 //! ```text
 //!   caller --- lock, handle(Command) ---> shard ---> Append ---> journal
@@ -76,6 +77,10 @@ struct Core {
     /// When the pump wakes by itself; never later than the shard's next deadline.
     alarm: Timestamp,
     durable: u64,
+    /// Position of the last record that was given to the journal.
+    queued: u64,
+    /// Up to where the journal was asked to write. Until that is durable more gathers for the next group.
+    committed: u64,
     bytes_since_snapshot: u64,
     /// How much the journal grows between two snapshots at least.
     snapshot_bytes: u64,
@@ -92,6 +97,18 @@ struct Core {
     /// How much room the journal had at the last turn.
     room: Room,
     failure: Option<Failure>,
+}
+
+impl Core {
+    /// Says whether there are records that the journal was not asked to write. It may have written them all the same.
+    fn has_uncommitted(&self) -> bool {
+        self.queued > self.committed.max(self.durable)
+    }
+
+    /// Says whether a group is on its way to the disk.
+    fn is_writing(&self) -> bool {
+        self.committed > self.durable
+    }
 }
 
 /// A caller that waits for its reply.
@@ -142,6 +159,8 @@ impl Driver {
                 // Whatever came due while the server was down is dealt with at once.
                 alarm: Timestamp::ZERO,
                 durable,
+                queued: durable,
+                committed: durable,
                 bytes_since_snapshot: 0,
                 snapshot_bytes: start.snapshot_bytes,
                 snapshot_after: start.snapshot_bytes,
@@ -300,10 +319,15 @@ impl Driver {
                         count: record.count,
                         payload: record.payload,
                     };
-                    if let Err(fault) = self.journal.append(core.epoch, record) {
+                    let first = !core.has_uncommitted();
+                    core.queued = record.position.0;
+                    if let Err(fault) = self.journal.queue(core.epoch, record) {
                         // The shard has counted the record in. Without it nothing that follows can be stored.
                         core.failure = Some(Failure::report("append to the journal", fault));
                         return self.notes.wake.notify_one();
+                    }
+                    if first && !core.is_writing() {
+                        self.notes.wake.notify_one();
                     }
                 }
                 Output::Reply(ticket, reply) => {
@@ -375,9 +399,22 @@ impl Driver {
             });
             release(released);
             self.progress.notify_waiters();
-            let failure = self.lock().failure.clone();
+            let (failure, is_due) = {
+                let core = self.lock();
+                (core.failure.clone(), core.has_uncommitted() && !core.is_writing())
+            };
             if let Some(failure) = failure {
                 return self.fail(failure);
+            }
+            if is_due {
+                // Whoever is ready to run may still come along: callers that were just released, and requests that
+                // have arrived. One sync then serves them all.
+                tokio::task::yield_now().await;
+                {
+                    let mut core = self.lock();
+                    core.committed = core.queued;
+                }
+                self.journal.commit();
             }
         }
     }

@@ -52,6 +52,7 @@ pub const RULES: &[Rule] = &[
     ("addresses that never were are refused", impossible_addresses_are_refused),
     ("shards are independent", shards_are_independent),
     ("records are made durable in groups", records_are_grouped),
+    ("what was queued goes with whatever comes next", queued_records_go_with_what_follows),
     ("a failure is final", a_failure_is_final),
     ("closing makes everything durable", closing_keeps_everything),
 ];
@@ -119,6 +120,14 @@ impl Owner {
         let position = self.last.next();
         let appended = self.journal.append(self.epoch, record(self.shard, position));
         appended.unwrap_or_else(|fault| panic!("record {position} was refused: {fault}"));
+        self.last = position;
+        position
+    }
+
+    fn queue(&mut self) -> Position {
+        let position = self.last.next();
+        let queued = self.journal.queue(self.epoch, record(self.shard, position));
+        queued.unwrap_or_else(|fault| panic!("record {position} was refused: {fault}"));
         self.last = position;
         position
     }
@@ -534,6 +543,28 @@ fn records_are_grouped(medium: &mut dyn Medium) {
     );
     let bytes: u64 = (1..=2000).map(|position| record(SHARD, Position(position)).payload.len() as u64).sum();
     assert_eq!(after.bytes_appended - before.bytes_appended, bytes);
+}
+
+fn queued_records_go_with_what_follows(medium: &mut dyn Medium) {
+    let journal = medium.open();
+    let mut owner = Owner::acquire(&journal, SHARD);
+    owner.queue();
+    owner.queue();
+    journal.commit();
+    owner.wait();
+    owner.queue();
+    owner.append();
+    owner.wait();
+    owner.queue();
+    Owner::acquire(&journal, ShardId(4)).append_durably(1);
+    owner.wait();
+    owner.queue();
+    journal.close().expect("closes");
+    drop(owner);
+    medium.crash(journal);
+    let journal = medium.open();
+    assert_eq!(Owner::acquire(&journal, SHARD).last, Position(6));
+    assert_eq!(replayed(&journal, SHARD, Position(1)), Position(6));
 }
 
 fn a_failure_is_final(medium: &mut dyn Medium) {

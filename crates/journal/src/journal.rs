@@ -31,7 +31,7 @@ pub type FetchDone = Box<dyn FnOnce(Result<Vec<Bytes>, Fault>) + Send>;
 /// owner stops, opens a new journal, and replays.
 ///
 /// **Threads.** Every function may be called from any thread. [`append`](Journal::append),
-/// [`cached`](Journal::cached) and [`at_hand`](Journal::at_hand) never wait for the medium, so they may be called under a
+/// [`queue`](Journal::queue), [`commit`](Journal::commit), [`cached`](Journal::cached) and [`at_hand`](Journal::at_hand) never wait for the medium, so they may be called under a
 /// lock; listeners and the
 /// callback of [`fetch`](Journal::fetch) are called from threads of the journal, or from the thread that drives a
 /// journal by hand, while the journal holds no lock: they may take the very lock under which the shard appends. They
@@ -54,6 +54,21 @@ pub trait Journal: Send + Sync + 'static {
     /// [`Fault::StaleEpoch`], [`Fault::NotAcquired`], [`Fault::Gap`] and [`Fault::TooLarge`] refuse this record and change
     /// nothing; any other fault is the one that ended this journal.
     fn append(&self, epoch: Epoch, record: Record) -> Result<(), Fault>;
+
+    /// Queues a record as [`append`](Journal::append) does, and leaves it to a later call when it is written: one of
+    /// `append` or of [`commit`](Journal::commit), of this shard or another. So whoever knows that more is to come lets
+    /// a larger group gather.
+    ///
+    /// The default does not wait: nothing that was queued has a right to.
+    ///
+    /// # Errors
+    /// As [`append`](Journal::append).
+    fn queue(&self, epoch: Epoch, record: Record) -> Result<(), Fault> {
+        self.append(epoch, record)
+    }
+
+    /// Lets what was [queued](Journal::queue) be written. Never waits for the medium.
+    fn commit(&self) {}
 
     /// Returns the position up to which everything of the shard is durable.
     fn durable(&self, shard: ShardId) -> Position;

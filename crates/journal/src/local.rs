@@ -156,6 +156,17 @@ impl Shared {
         self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets the writer have what is in the queue.
+    fn commit(&self, mut front: MutexGuard<'_, Front>) {
+        front.committed = true;
+        // One wake-up for a sleeping writer; a busy one looks at the queue by itself.
+        let wake = std::mem::replace(&mut front.writer_sleeps, false);
+        drop(front);
+        if wake {
+            self.work.notify_one();
+        }
+    }
+
     /// Returns the fault of asking for a record that is not there any more.
     fn trimmed(&self, shard: ShardId, position: Position) -> Fault {
         let next = self.lock().shards.get(&shard).map_or(Position(1), |shard| shard.tail.next());
@@ -449,6 +460,9 @@ impl Journal for Local {
         let epoch = self.shared.opens * EPOCHS_PER_OPENING + front.acquired;
         // From here on the older tenure cannot append.
         front.shards.entry(shard).or_default().epoch = epoch;
+        // What that one has queued and not committed is awaited here.
+        front.committed = true;
+        self.shared.work.notify_one();
         loop {
             front.check()?;
             let state = front.shards.entry(shard).or_default();
@@ -466,13 +480,16 @@ impl Journal for Local {
     fn append(&self, epoch: Epoch, record: Record) -> Result<(), Fault> {
         let mut front = self.shared.lock();
         front.append(epoch, record)?;
-        // One wake-up for a sleeping writer; a busy one looks at the queue by itself.
-        let wake = std::mem::replace(&mut front.writer_sleeps, false);
-        drop(front);
-        if wake {
-            self.shared.work.notify_one();
-        }
+        self.shared.commit(front);
         Ok(())
+    }
+
+    fn queue(&self, epoch: Epoch, record: Record) -> Result<(), Fault> {
+        self.shared.lock().append(epoch, record)
+    }
+
+    fn commit(&self) {
+        self.shared.commit(self.shared.lock());
     }
 
     fn durable(&self, shard: ShardId) -> Position {

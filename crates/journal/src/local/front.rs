@@ -21,6 +21,8 @@ pub(crate) struct Front {
     pub(crate) shards: BTreeMap<ShardId, Shard>,
     /// Records that the writer has not taken yet, in the order of arrival.
     pub(crate) queue: Vec<Queued>,
+    /// Somebody has asked for what is in the queue to be written.
+    pub(crate) committed: bool,
     /// The writer sleeps and wants to be woken.
     pub(crate) writer_sleeps: bool,
     /// How many flushes have been asked for, and how many are done.

@@ -47,6 +47,38 @@ impl Desk {
     }
 }
 
+#[test]
+fn queued_records_gather_until_they_are_committed_and_share_one_sync() {
+    let disk = Simulated::new();
+    let mut desk = Desk::open(&disk, Durability::Sync);
+    desk.append(1);
+    desk.wait();
+    let before = desk.journal.stats().syncs;
+    for position in 2..=4 {
+        let record = Record {
+            shard: SHARD,
+            position: Position(position),
+            clock_ms: 1,
+            count: 1,
+            payload: Bytes::from_static(b"x"),
+        };
+        desk.journal.queue(desk.epoch, record).expect("is queued");
+        desk.last = Position(position);
+    }
+    desk.journal.commit();
+    desk.wait();
+    assert_eq!(desk.journal.stats().syncs - before, 1);
+    desk.journal.commit();
+    desk.append(1);
+    desk.wait();
+    assert_eq!(desk.journal.stats().syncs - before, 2, "a commit of nothing is none");
+    let record =
+        Record { shard: SHARD, position: desk.last.next(), clock_ms: 1, count: 1, payload: Bytes::from_static(b"y") };
+    desk.journal.queue(desk.epoch, record).expect("is queued");
+    let tenure = desk.journal.acquire(SHARD, Arc::new(Deaf)).expect("is acquired");
+    assert_eq!(tenure.last, desk.last.next(), "who takes over does not wait in vain for what was queued");
+}
+
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {

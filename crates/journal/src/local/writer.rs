@@ -1,7 +1,7 @@
 //! Writes the records of all shards to the active segment, a group at a time.
 //!
-//! Group commit without a timer: while one sync runs, the next group gathers in the queue. One write and one sync for
-//! the records of all shards, then one call to the listener of each.
+//! Group commit without a timer: the next group gathers in the queue while one sync runs, and until somebody commits it. One
+//! write and one sync for the records of all shards, then one call to the listener of each.
 
 use std::io::IoSlice;
 use std::sync::{Arc, PoisonError};
@@ -117,7 +117,8 @@ impl Writer {
             }
             let flush = (front.flush_wanted > front.flush_done).then_some(front.flush_wanted);
             let due = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-            if !front.queue.is_empty() || flush.is_some() || due {
+            let committed = std::mem::take(&mut front.committed) && !front.queue.is_empty();
+            if committed || flush.is_some() || due {
                 std::mem::swap(&mut front.queue, group);
                 return Some(Work { flush, due });
             }
