@@ -53,7 +53,7 @@ use crate::{Address, Epoch, Fault, FetchDone, Journal, Listener, Position, Recor
 use catalogue::Catalogue;
 use front::{Front, Shard};
 use index::Tails;
-use janitor::Janitor;
+use janitor::{Janitor, Zeros};
 use reader::Readers;
 use reserve::Reserve;
 use scan::Step;
@@ -305,7 +305,7 @@ impl Local {
             readers: Readers::default(),
         });
         let (active, tails) = shared.resume(recovered, lowest)?;
-        shared.janitor.want(active.number + 1);
+        shared.janitor.want(active.number + 1, Zeros::Written);
         let mut writer = Writer::new(Arc::clone(&shared), active, tails);
         writer.begin()?;
         shared.lock().end = writer.end();
@@ -386,7 +386,7 @@ impl Shared {
                     self.janitor.offer(next, open(next)?);
                 }
                 let file = open(number)?;
-                Active { number, file, end, synced: end, capacity: 0, allocated: 0, fresh: false }
+                Active { number, file, end, synced: end, capacity: 0, allocated: 0, fresh: false, syncs: 0 }
             }
             (Some((number, _, true)), None) => {
                 // Somebody waits for the start, and zeros only save time.

@@ -53,6 +53,12 @@ pub trait DiskFile: Send + Sync {
     /// Writes all bytes of the slices, one after the other, from an offset on.
     fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
 
+    /// Writes zeros from an offset on, which like the length is a multiple of 4,096. Whoever does so expects nobody to
+    /// read them soon, so they need not stay in memory. Nobody else uses the file meanwhile.
+    fn zero(&self, offset: u64, length: usize) -> io::Result<()> {
+        self.write_at(&mut [IoSlice::new(&vec![0; length])], offset)
+    }
+
     /// Reads until the buffer is full or the file ends, and returns how much it read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
@@ -152,6 +158,11 @@ impl Disk for Directory {
 /// The most slices one system call takes (`IOV_MAX` of Linux).
 const SLICES_MAX: usize = 1024;
 
+/// What a medium may ask offsets, lengths and addresses of memory to be multiples of, when the system's cache is passed
+/// by: the size of a page.
+#[cfg(target_os = "linux")]
+const PAGE: usize = 4096;
+
 impl DiskFile for File {
     fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         // Drops empty slices at the front, so that a write of nothing is never mistaken for a full disk.
@@ -168,6 +179,28 @@ impl DiskFile for File {
             IoSlice::advance_slices(&mut slices, written);
         }
         Ok(())
+    }
+
+    /// Past the system's cache where that can be: what is only to be overwritten would cost its memory there, and more
+    /// time than the disk needs for it.
+    #[cfg(target_os = "linux")]
+    fn zero(&self, offset: u64, length: usize) -> io::Result<()> {
+        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+        let zeros = vec![0; length + PAGE];
+        let zeros = &zeros[zeros.as_ptr().align_offset(PAGE)..][..length];
+        let flags = fcntl_getfl(self)?;
+        let written = fcntl_setfl(self, flags | OFlags::DIRECT).map_err(io::Error::from).and_then(|()| {
+            let written = DiskFile::write_at(self, &mut [IoSlice::new(zeros)], offset);
+            fcntl_setfl(self, flags)?;
+            written
+        });
+        match written {
+            // Not every file system can, and some want more than whole pages.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                DiskFile::write_at(self, &mut [IoSlice::new(zeros)], offset)
+            }
+            written => written,
+        }
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

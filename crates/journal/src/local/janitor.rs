@@ -25,7 +25,7 @@ use crate::Fault;
 mod tests;
 
 /// How much is zeroed at once, and how much between two syncs, in bytes: a sync of the writer waits for no more than that.
-const ZEROS: usize = 256 * 1024;
+const ZEROS: u64 = 256 * 1024;
 const ZEROS_BETWEEN_SYNCS: u64 = 4 << 20;
 
 /// Where a new segment is prepared.
@@ -53,7 +53,8 @@ pub(crate) struct Janitor {
 #[derive(Default)]
 struct Desk {
     wanted: Option<u64>,
-    /// The writer will soon need the segment that is wanted: it gets it without the zeros that it does not have yet.
+    /// The writer will soon need the segment that is wanted, or has no use for zeros: it gets it without those that it does
+    /// not have yet.
     late: bool,
     /// The writer has nothing left to write to and waits for the segment that is wanted.
     needed: bool,
@@ -72,6 +73,15 @@ struct Desk {
     pause: Option<(Duration, Instant)>,
     failed: Option<Fault>,
     stop: bool,
+}
+
+/// What becomes of the space in a new segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zeros {
+    /// It is written with zeros, as far as there is time.
+    Written,
+    /// It is only asked for.
+    Spared,
 }
 
 /// What there is to do.
@@ -154,11 +164,11 @@ impl Janitor {
     }
 
     /// Asks for a segment to be prepared.
-    pub(crate) fn want(&self, number: u64) {
+    pub(crate) fn want(&self, number: u64, zeros: Zeros) {
         let mut desk = self.lock();
         if desk.prepared.as_ref().is_none_or(|(prepared, _)| *prepared != number) {
             desk.wanted = Some(number);
-            desk.late = false;
+            desk.late = zeros == Zeros::Spared;
             self.changed.notify_all();
         }
     }
@@ -525,12 +535,11 @@ impl Janitor {
 /// [reserve](Reserve).
 fn fill(file: &dyn DiskFile, bytes: u64, is_late: &dyn Fn() -> bool) -> std::io::Result<()> {
     let has_space = file.reserve(bytes)?;
-    let zeros = vec![0u8; ZEROS.min(bytes as usize)];
     let mut at = 0;
     while at < bytes && !(has_space && is_late()) {
-        let count = (bytes - at).min(zeros.len() as u64) as usize;
-        file.write_at(&mut [IoSlice::new(&zeros[..count])], at)?;
-        at += count as u64;
+        let count = (bytes - at).min(ZEROS);
+        file.zero(at, count as usize)?;
+        at += count;
         if at % ZEROS_BETWEEN_SYNCS == 0 {
             file.sync()?;
         }

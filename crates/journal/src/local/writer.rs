@@ -13,6 +13,7 @@ use super::disk::DiskFile;
 use super::frame::{self, Header, Kind};
 use super::front::Queued;
 use super::index::{self, Tail, Tails};
+use super::janitor::Zeros;
 use super::segment::{self, FRAMES};
 use super::{Durability, LatchOnPanic, Shared};
 use crate::{Fault, Listener, Position, ShardId};
@@ -21,8 +22,16 @@ use crate::{Fault, Listener, Position, ShardId};
 /// at 1 KiB copying gains nothing over one more slice, and below that a slice costs more than the copy.
 const COPY_MAX: usize = 512;
 
+/// With groups of this size on the average zeros are not worth their while, in bytes: what they save of a sync is less than
+/// what it takes the disk to write them.
+const LARGE_GROUP: u64 = 128 << 10;
+
 /// By how much more than it needs a segment grows that must, in bytes.
 const GROWTH: u64 = 1 << 20;
+
+/// What the system's cache keeps of a file as a whole, in bytes.
+const PAGE: usize = 4096;
+static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// What is kept of the arena for the next group, in bytes.
 const ARENA_KEPT: usize = 4 << 20;
@@ -56,12 +65,14 @@ pub(crate) struct Active {
     pub(crate) allocated: u64,
     /// No record has been written to it.
     pub(crate) fresh: bool,
+    /// How often it has been synced.
+    pub(crate) syncs: u64,
 }
 
 impl Active {
     /// Returns a prepared segment as the active one.
     pub(crate) fn begin(number: u64, file: Arc<dyn DiskFile>) -> Active {
-        Active { number, file, end: FRAMES, synced: FRAMES, capacity: 0, allocated: 0, fresh: true }
+        Active { number, file, end: FRAMES, synced: FRAMES, capacity: 0, allocated: 0, fresh: true, syncs: 0 }
     }
 }
 
@@ -302,6 +313,9 @@ impl Writer {
             from = until;
         }
         slices.push(IoSlice::new(&self.arena[from..]));
+        // Zeros to the end of the page, if it is there: what has not been read yet need not be read to be written in part.
+        let end = self.active.end.next_multiple_of(PAGE as u64).min(self.active.allocated);
+        slices.push(IoSlice::new(&ZEROS[..end.saturating_sub(self.active.end) as usize]));
         let written = self.active.file.write_at(&mut slices, start);
         written.map_err(|error| self.fault("write", &error))?;
         self.shared.catalogue.note(self.active.number, &self.frames, self.active.end);
@@ -312,6 +326,7 @@ impl Writer {
     fn sync(&mut self) -> Result<(), Fault> {
         self.active.file.sync().map_err(|error| self.fault("sync", &error))?;
         self.active.synced = self.active.end;
+        self.active.syncs += 1;
         self.deadline = None;
         self.shared.lock().syncs += 1;
         Ok(())
@@ -327,9 +342,11 @@ impl Writer {
         drop(self.shared.lock());
         self.shared.settled.notify_all();
         let file = self.shared.janitor.take(number)?;
+        let group_bytes = self.active.end / self.active.syncs.max(1);
+        let zeros = if group_bytes >= LARGE_GROUP { Zeros::Spared } else { Zeros::Written };
         self.active = Active::begin(number, file);
         self.begin()?;
-        self.shared.janitor.want(number + 1);
+        self.shared.janitor.want(number + 1, zeros);
         Ok(())
     }
 

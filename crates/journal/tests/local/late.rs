@@ -21,6 +21,8 @@ fn an_append_that_needs_a_segment_waits_for_a_few_syncs_and_for_none_of_its_zero
     let disk = Simulated::new();
     let journal = open(&disk, options).expect("opens");
     journal.settle();
+    // Who writes little at a time gets zeros.
+    append(&journal, 20, 100);
     // The third segment is prepared from the second record on, and does not get further than its first zeros.
     let zeros = disk.stall(Operation::Sync, "segment.new");
     let last = append(&journal, 29, LARGE);
@@ -44,6 +46,26 @@ fn an_append_that_needs_a_segment_waits_for_a_few_syncs_and_for_none_of_its_zero
         assert_eq!(acquire(&journal, SHARD).2, last.next(), "seed {seed}");
         assert_eq!(inspect::check_on(&disk).expect("can be checked").damages, [], "seed {seed}");
     }
+}
+
+#[test]
+fn a_segment_after_one_of_large_groups_gets_no_zeros() {
+    let options = Options { segment_bytes: 16 << 20, reserve_segments: 0, ..SMALL };
+    let zeros = |first: u64, length: usize| {
+        let disk = Simulated::new();
+        let journal = open(&disk, options).expect("opens");
+        // The first segment has a megabyte, and the third is prepared when the second is begun.
+        append(&journal, first, length);
+        journal.settle();
+        let before = disk.asked(Operation::Write);
+        append(&journal, 1, 2 * LARGE);
+        assert_eq!(frames(&disk).last().map(|frame| frame.0), Some(2));
+        journal.settle();
+        // The record, seal and pointer of the first segment, base of the second, page of the third.
+        disk.asked(Operation::Write) - before - 5
+    };
+    assert_eq!(zeros(3, 300_000), 0);
+    assert_eq!(zeros(90, 10_000), (16 << 20) / (256 << 10), "small ones leave time for them");
 }
 
 /// Appends records until the writer has said that it is late; nobody prepares anything meanwhile.

@@ -15,12 +15,12 @@ fn janitor(disk: &Simulated) -> Janitor {
 fn when_the_writer_is_late_a_segment_has_its_space_and_no_zeros_were_written() {
     let disk = Simulated::new();
     let janitor = janitor(&disk);
-    janitor.want(1);
+    janitor.want(1, Zeros::Written);
     janitor.hurry();
     let file = janitor.prepare(1, BYTES).expect("is prepared");
     assert_eq!(file.length().ok(), Some(BYTES));
     assert_eq!(disk.asked(Operation::Write), 1, "the page");
-    janitor.want(2);
+    janitor.want(2, Zeros::Written);
     janitor.prepare(2, BYTES).expect("is prepared");
     assert_eq!(disk.asked(Operation::Write), 3, "the writer is not late for the one after it");
 }
@@ -33,11 +33,11 @@ fn a_late_writer_does_not_wait_until_many_segments_have_been_put_away() {
         janitor.prepare(number, BYTES).expect("is prepared");
     }
     let all: Vec<_> = (1..=4).map(|number| (number, BYTES)).collect();
-    janitor.want(6);
+    janitor.want(6, Zeros::Written);
     janitor.hurry();
     assert_eq!(janitor.put_away(&all), Ok(1), "one of them may be just what it needs");
     assert!(disk.content(&segment::name(2)).is_some());
-    janitor.want(7);
+    janitor.want(7, Zeros::Written);
     assert_eq!(janitor.put_away(&all[1..]), Ok(3));
     assert!((1..=4).all(|number| disk.content(&segment::name(number)).is_none()));
     assert!(disk.content(&segment::name(5)).is_some());
