@@ -56,6 +56,10 @@ impl Disk for Counting {
         self.inner.root()
     }
 
+    fn keyring(&self) -> Option<Arc<stanchion_keyring::Keyring>> {
+        self.inner.keyring()
+    }
+
     fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {
         self.inner.lock(name)
     }

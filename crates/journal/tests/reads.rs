@@ -62,6 +62,10 @@ impl Disk for Worn {
         self.disk.root()
     }
 
+    fn keyring(&self) -> Option<Arc<stanchion_keyring::Keyring>> {
+        self.disk.keyring()
+    }
+
     fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {
         self.disk.lock(name)
     }
@@ -353,8 +357,8 @@ fn bodies_that_were_sent_together_are_read_together() {
 fn a_damaged_block_fails_the_bodies_in_it_and_no_others() {
     let (disk, journal) = batches(&[10, 100, 10]);
     let (name, offset) = place(&disk, 2);
-    let table = 4 * u64::from(100 * STEP).div_ceil(4096);
-    let payload = offset + 68 + table;
+    let table = 20 * u64::from(100 * STEP).div_ceil(4096);
+    let payload = offset + 72 + table;
     // In the middle of a block that holds parts of five bodies.
     let damaged = 15 * 4096 + 2000;
     let mut content = disk.disk.content(&name).expect("the file is there");

@@ -45,8 +45,8 @@ pub(crate) enum Command {
     ///
     /// A backup shows one moment: everything that was acknowledged before the command began is in it. Full segments of
     /// the journal are stored once for all backups of the directory, so the next backup copies only what is new. Every
-    /// copy is read back and checked, and a backup that was interrupted is none. Whoever can read the directory can read
-    /// all messages.
+    /// copy is read back and checked, and a backup that was interrupted is none. What is encrypted
+    /// stays so: the keyring is not in it, and a restore needs it.
     #[command(after_help = BACKUP_EXAMPLES)]
     Backup(BackupArguments),
 
@@ -74,6 +74,10 @@ pub(crate) enum Command {
 
     /// Explains what callers may do.
     Policy(PolicyArguments),
+
+    /// Makes keyrings, and changes the key that the data keys of a data directory are wrapped under.
+    #[command(subcommand)]
+    Keyring(KeyringCommand),
 
     /// Loads an SQS endpoint and reports throughput, latency and CPU per message.
     Bench(Box<stanchion_bench::Options>),
@@ -143,6 +147,26 @@ pub(crate) struct SimulateArguments {
     pub(crate) credentials: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataFlags,
+}
+
+/// What to do with a keyring.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum KeyringCommand {
+    /// Writes a keyring with one new key into a new file, readable by its owner only.
+    Create {
+        /// File to write.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Wraps the data keys of a data directory under a new key, while the server runs.
+    ///
+    /// If the keyring is a file, a new key is added to it and becomes the primary one. The server then reads the keyring
+    /// again and wraps all data keys under its primary key. Nothing else is written: messages stay as they are. If no
+    /// server runs, the next start does it. Earlier keys are only needed for earlier backups afterwards.
+    Rotate {
+        #[command(flatten)]
+        data: DataFlags,
+    },
 }
 
 /// What to back up, and where to.

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod keyring;
 pub(crate) mod keys;
 pub(crate) mod policy;
 pub(crate) mod restore;

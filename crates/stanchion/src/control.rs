@@ -63,6 +63,9 @@ pub(crate) const REDRIVE: &str = "redrive";
 /// Add messages to a queue, all or none, with [`Import`].
 pub(crate) const IMPORT: &str = "import";
 
+/// Read the keyring again, and wrap all data keys under its primary key. Answers [`Rewrapped`].
+pub(crate) const REWRAP: &str = "rewrap";
+
 /// What a hold has to know.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WithHold {
@@ -102,6 +105,15 @@ pub(crate) struct Created {
     pub(crate) created: bool,
     /// The redrive policy to be set once all queues are there, if the queue was created and has one.
     pub(crate) redrive: Option<String>,
+}
+
+/// What became of the data keys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Rewrapped {
+    /// How many were wrapped under another key before.
+    pub(crate) keys: usize,
+    /// Name of the key that they are wrapped under now.
+    pub(crate) primary: String,
 }
 
 /// An answer.

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         cli::Command::Import(arguments) => commands::import::run(&arguments),
         cli::Command::Keys(arguments) => commands::keys::run(&arguments.command),
         cli::Command::Policy(arguments) => commands::policy::run(&arguments.command),
+        cli::Command::Keyring(command) => commands::keyring::run(&command),
         cli::Command::Bench(options) => commands::bench::run(*options),
         cli::Command::Depth(options) => commands::bench::depth(&options),
     };

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use stanchion_http::{PlainHttp, TlsFiles};
+use stanchion_keyring::Source as KeyringSource;
 use stanchion_types::{AccountId, Region};
 use tracing_subscriber::EnvFilter;
 
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<(TlsFiles, PlainHttp)>,
     pub(crate) durability: Durability,
     pub(crate) sixty_second_rules: bool,
+    pub(crate) encryption: bool,
+    pub(crate) keyring: Option<KeyringSource>,
     pub(crate) segment_bytes: u64,
     pub(crate) reserve_segments: u32,
     pub(crate) cache_bytes: u64,
@@ -167,6 +170,8 @@ impl Settings {
             tls: read_tls(given)?,
             durability: of("durability").read(values::durability)?,
             sixty_second_rules: of("sixty_second_rules").read(values::switch)?,
+            encryption: of("encryption").read(values::switch)?,
+            keyring: of("keyring").read_unless_empty(|text| text.parse().map_err(str::to_owned))?,
             // The largest record, ten messages of a batch request with all they carry, must fit into a segment.
             segment_bytes: of("segment_size").read(|text| values::size_within(text, 4 << 20, 1 << 30))?,
             reserve_segments: of("reserve_segments").read(|text| values::count(text, 0, 64))? as u32,

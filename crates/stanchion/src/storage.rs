@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
-use stanchion_journal::local::Image;
+use stanchion_journal::local::{Directory, Disk, Image};
 use stanchion_journal::{Fault, Local, local};
+use stanchion_keyring::{Keyring, Source};
 
 use crate::control::client::{Connection, HeldFiles};
 use crate::settings::{Durability, Settings};
@@ -16,6 +17,8 @@ use crate::settings::{Durability, Settings};
 /// Where a repair keeps what it has saved, complete, while it puts it in place of what was damaged. Until that is done the
 /// data directory holds a part of each.
 pub(crate) const REPAIRED: &str = "repaired";
+/// The keyring of a data directory for which none is configured.
+const KEYRING: &str = "keyring";
 
 /// The most segments that stay open to read.
 const OPEN_SEGMENTS_MAX: usize = 384;
@@ -31,8 +34,53 @@ pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, String> {
     directory.canonicalize().map_err(named)
 }
 
+/// Returns where the keyring of a data directory comes from.
+pub(crate) fn keyring_source(directory: &Path, settings: &Settings) -> Source {
+    settings.keyring.clone().unwrap_or_else(|| Source::File(directory.join(KEYRING)))
+}
+
+/// Returns the keyring to write with; makes one if none is configured and nothing is encrypted yet.
+fn keyring_to_write(directory: &Path, settings: &Settings) -> Result<Option<Arc<Keyring>>, String> {
+    if !settings.encryption {
+        return Ok(None);
+    }
+    let source = keyring_source(directory, settings);
+    let may_make = settings.keyring.is_none() && !is_sealed(directory);
+    let (keyring, made) = if may_make { source.load_or_make() } else { source.load().map(|keyring| (keyring, false)) }
+        .map_err(|error| error.to_string())?;
+    if made {
+        tracing::warn!(
+            keyring = %source,
+            "made a keyring: without it nothing in the data directory or in a backup can be read, so keep a copy elsewhere"
+        );
+    }
+    Ok(Some(Arc::new(keyring)))
+}
+
+/// Returns the data directory to read, with its keyring if anything in it is encrypted.
+///
+/// # Errors
+/// Why there is no keyring to be had.
+pub(crate) fn to_read(settings: &Settings) -> Result<Arc<Directory>, String> {
+    let directory = &settings.data_dir;
+    if !is_sealed(directory) {
+        return Ok(Arc::new(Directory::new(directory)));
+    }
+    let keyring = keyring_source(directory, settings).load().map_err(|error| error.to_string())?;
+    Ok(Arc::new(Directory::new(directory).with_keyring(Some(Arc::new(keyring)))))
+}
+
+/// Says whether anything in a data directory may be encrypted.
+fn is_sealed(directory: &Path) -> bool {
+    directory.join(Image::data_keys_file()).exists()
+}
+
 /// Opens the journal in a data directory, or begins one there.
-pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, Fault> {
+///
+/// # Errors
+/// What is wrong with the directory, its journal or its keyring.
+pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, String> {
+    let keyring = keyring_to_write(directory, settings)?;
     let options = local::Options {
         segment_bytes: settings.segment_bytes,
         cache_bytes: settings.cache_bytes as usize,
@@ -44,7 +92,9 @@ pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, 
         reserve_segments: settings.reserve_segments,
         open_segments: open_segments(getrlimit(Resource::Nofile).current),
     };
-    Ok(Arc::new(Local::open(directory, options)?))
+    let disk = Directory::new(directory).with_keyring(keyring);
+    let journal = Local::open_on(Arc::new(disk), options).map_err(|fault| fault.to_string())?;
+    Ok(Arc::new(journal))
 }
 
 /// Returns how many segments may stay open to read where a process may have so many files open: an eighth, which leaves
@@ -81,10 +131,11 @@ impl Reading {
     ///
     /// # Errors
     /// What is wrong with the directory, or with the server.
-    pub(crate) fn begin(data_dir: &Path, snapshot: bool) -> Result<Reading, String> {
+    pub(crate) fn begin(disk: Arc<dyn Disk>, snapshot: bool) -> Result<Reading, String> {
+        let data_dir = &disk.root().to_owned();
         let at = |fault: Fault| format!("data directory {}: {fault}", data_dir.display());
         let Some(connection) = Connection::open(data_dir)? else {
-            return match Image::still(data_dir) {
+            return match Image::still(disk) {
                 Ok(image) => Ok(Reading { image, held: None }),
                 Err(fault @ Fault::Locked { .. }) => {
                     Err(format!("{}, and no server answers on its control socket: is it starting?", at(fault)))
@@ -93,7 +144,7 @@ impl Reading {
             };
         };
         let held = connection.hold(snapshot)?;
-        let image = Image::held(data_dir, held.held.end).map_err(at)?;
+        let image = Image::held(disk, held.held.end).map_err(at)?;
         let found: Vec<_> = image.shards().into_iter().map(|(shard, position)| (shard.0, position.0)).collect();
         if found != held.held.shards {
             return Err(format!("the server's journal ends at {:?}, its files at {found:?}", held.held.shards));

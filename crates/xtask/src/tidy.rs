@@ -23,13 +23,18 @@ const WALLS: &[Wall] = &[
     wall("wire", &["types", "policy"], None),
     wall("engine", &["types"], Some(&["bytes", "foldhash", "hashbrown"])),
     wall("shard", &["types", "engine"], Some(&["bytes"])),
-    wall("journal", &[], None),
+    wall("keyring", &[], None),
+    wall("journal", &["keyring"], None),
     wall("broker", &["types", "policy", "engine", "shard", "journal"], None),
     wall("http", &["types", "policy", "auth", "wire", "broker"], None),
     wall("bench", &[], None),
     wall("yardstick", &["bench"], None),
     wall("sim", &["types", "engine", "shard", "journal"], Some(&["bytes"])),
-    wall("stanchion", &["types", "policy", "auth", "wire", "engine", "shard", "journal", "broker", "http", "bench"], None),
+    wall(
+        "stanchion",
+        &["types", "policy", "auth", "wire", "engine", "shard", "keyring", "journal", "broker", "http", "bench"],
+        None,
+    ),
     wall("xtask", &[], Some(&[])),
 ];
 

@@ -107,7 +107,7 @@ impl Fixture {
                 FrameKind::Record { .. } => "record",
                 FrameKind::Seal(_) => "seal",
             };
-            let head = 68 + 4 * (payload.len() as u64).div_ceil(4096);
+            let head = 72 + 20 * (payload.len() as u64).div_ceil(4096);
             regions.push((kind, frame.offset, head, payload.len() as u64, frame.bytes));
         })
         .expect("the fixture is whole");

@@ -12,6 +12,7 @@ use crate::inspect::Damage;
 use crate::local::disk::{Access, Directory, Disk, DiskFile};
 use crate::local::frame::{self, Kind};
 use crate::local::index::Index;
+use crate::local::keys::Keys;
 use crate::local::scan::{Frame, Frames, Piece};
 use crate::local::state::State;
 use crate::local::{recover, segment, snapshot};
@@ -26,6 +27,7 @@ const WALK_MAX: u64 = 256;
 pub struct Archive {
     disk: Arc<dyn Disk>,
     journal: u64,
+    keys: Arc<Keys>,
     parts: BTreeMap<u64, Index>,
     /// The last segment with a record, and where its last frame ends.
     last_frame: Option<(u64, u64)>,
@@ -73,7 +75,8 @@ impl Archive {
     /// Looks through the journal in a directory. Of a full segment only its index is read.
     ///
     /// # Errors
-    /// [`Fault::Missing`] if nothing in the directory belongs to a journal.
+    /// [`Fault::Missing`] if nothing in the directory belongs to a journal; [`Fault::Sealed`] if it is sealed and there is
+    /// no keyring for it, and whatever is wrong with the file of data keys: without them nothing can be read.
     pub fn open(directory: impl AsRef<Path>) -> Result<Archive, Fault> {
         Archive::open_on(Arc::new(Directory::new(directory.as_ref())))
     }
@@ -102,9 +105,11 @@ impl Archive {
             Some(state) => state.journal,
             None => owner(&*disk, &numbers)?,
         };
+        let keys = Arc::new(Keys::load(&*disk, journal)?);
         let mut archive = Archive {
             disk,
             journal,
+            keys,
             parts: BTreeMap::new(),
             last_frame: None,
             starts: BTreeMap::new(),
@@ -186,7 +191,7 @@ impl Archive {
     /// [`Fault::Io`] if the snapshots cannot be listed.
     pub fn snapshot(&self, shard: ShardId, damages: &mut Vec<Damage>) -> Result<Option<(Position, Bytes)>, Fault> {
         for at in snapshot::positions(&*self.disk, shard)? {
-            match snapshot::read(&*self.disk, Some(self.journal), shard, at) {
+            match snapshot::read(&*self.disk, &self.keys, shard, at) {
                 Ok(bytes) => return Ok(Some((at, bytes))),
                 Err(fault) => damages.push(Damage::of(fault)?),
             }
@@ -215,7 +220,8 @@ impl Archive {
     /// files. What a running server appends meanwhile is left out.
     ///
     /// # Errors
-    /// A fault of `visit` ends the walk and is returned. A file that cannot be read is [`Entry::Lost`].
+    /// A fault of `visit` ends the walk and is returned. A file that cannot be read is [`Entry::Lost`]. [`Fault::Sealed`] if
+    /// a data key is missing: what it seals is not lost as long as somebody may find the key.
     pub fn walk(
         &self,
         shard: ShardId,
@@ -236,7 +242,7 @@ impl Archive {
             let path = self.disk.root().join(segment::name(number));
             let opened = self.disk.open(&segment::name(number), Access::Read);
             let mut frames = match opened.and_then(|file| Frames::new(file, self.journal, number, segment::FRAMES)) {
-                Ok(frames) => frames,
+                Ok(frames) => frames.opening(&self.keys),
                 Err(error) => {
                     visit(Entry::Lost(Damage { file: path, offset: 0, reason: error.to_string() }))?;
                     continue;
@@ -246,6 +252,9 @@ impl Archive {
                 match frames.piece() {
                     Ok(None) => break,
                     Ok(Some(piece)) => {
+                        if let Some(key) = frames.locked() {
+                            return Err(self.keys.missing(key, &path));
+                        }
                         if piece.offset() >= end {
                             break;
                         }
@@ -282,7 +291,7 @@ impl Archive {
             None => {
                 let file = self.disk.open(&segment::name(number), Access::Read).map_err(failed)?;
                 let frames = Frames::new(file, self.journal, number, offset).map_err(failed)?;
-                let mut frames = frames.chunk(JUMP_CHUNK).only(shard, at.position.0);
+                let mut frames = frames.chunk(JUMP_CHUNK).only(shard, at.position.0).opening(&self.keys);
                 let held = next(&mut frames, shard, at.position).map_err(failed)?;
                 let Some(held) = held else { return Err(missing(shard, at.position, path)) };
                 Cursor { segment: number, shard, frames, held }
@@ -293,6 +302,9 @@ impl Archive {
                 Some(held) => cursor.held = held,
                 None => return Err(missing(shard, at.position, path)),
             }
+        }
+        if let Some(key) = cursor.frames.locked() {
+            return Err(self.keys.missing(key, &path));
         }
         let bytes = slice(&cursor.held, shard, at, &path);
         self.cursor = Some(cursor);

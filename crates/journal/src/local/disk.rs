@@ -9,10 +9,16 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stanchion_keyring::Keyring;
+
 /// A directory with files in it. Names are relative, with `/` between their parts.
 pub trait Disk: Send + Sync + 'static {
     /// Returns the directory, for messages to people.
     fn root(&self) -> &Path;
+
+    /// Returns the keyring whose keys what is written here is sealed with; `None` if it is written as it is, and nothing
+    /// that is sealed can be read.
+    fn keyring(&self) -> Option<Arc<Keyring>>;
 
     /// Takes an exclusive lock that lasts as long as what is returned; [`io::ErrorKind::WouldBlock`] if it is taken.
     fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>>;
@@ -83,18 +89,29 @@ pub trait DiskFile: Send + Sync {
 /// A directory of the operating system.
 pub struct Directory {
     root: PathBuf,
+    keyring: Option<Arc<Keyring>>,
 }
 
 impl Directory {
     /// Returns the disk below a directory. Nothing is created yet.
     pub fn new(root: impl Into<PathBuf>) -> Directory {
-        Directory { root: root.into() }
+        Directory { root: root.into(), keyring: None }
+    }
+
+    /// Returns the disk with a keyring, so that what is written to it is sealed.
+    #[must_use]
+    pub fn with_keyring(self, keyring: Option<Arc<Keyring>>) -> Directory {
+        Directory { keyring, ..self }
     }
 }
 
 impl Disk for Directory {
     fn root(&self) -> &Path {
         &self.root
+    }
+
+    fn keyring(&self) -> Option<Arc<Keyring>> {
+        self.keyring.clone()
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {

@@ -14,6 +14,7 @@ use super::catalogue::Catalogue;
 use super::disk::{Access, Directory, Disk, DiskFile};
 use super::frame::Kind;
 use super::index::{self, Index, Tails};
+use super::keys::{self, Keys};
 use super::recover;
 use super::scan::{Frames, Step};
 use super::segment::{self, FRAMES};
@@ -38,6 +39,8 @@ pub struct Image {
     tails: Tails,
     parts: Vec<Part>,
     catalogue: Catalogue,
+    /// Copies need none.
+    keys: Result<Arc<Keys>, Fault>,
     /// Where the last search for a record stopped: segment, walk, and the record before it.
     walk: Option<(u64, Frames, Option<Record>)>,
     _lock: Option<Box<dyn Any + Send + Sync>>,
@@ -71,8 +74,7 @@ impl Image {
     /// # Errors
     /// [`Fault::Missing`] if there is no journal, [`Fault::Corrupt`] if a segment does not reach as far as it must,
     /// [`Fault::Io`].
-    pub fn held(directory: impl AsRef<Path>, end: (u64, u64)) -> Result<Image, Fault> {
-        let disk: Arc<dyn Disk> = Arc::new(Directory::new(directory.as_ref()));
+    pub fn held(disk: Arc<dyn Disk>, end: (u64, u64)) -> Result<Image, Fault> {
         Image::new(disk, end, None)
     }
 
@@ -82,8 +84,7 @@ impl Image {
     /// # Errors
     /// [`Fault::Locked`] if somebody has it open, [`Fault::Missing`] if there is no journal, [`Fault::Corrupt`] for the
     /// first damage found, [`Fault::Io`].
-    pub fn still(directory: impl AsRef<Path>) -> Result<Image, Fault> {
-        let disk: Arc<dyn Disk> = Arc::new(Directory::new(directory.as_ref()));
+    pub fn still(disk: Arc<dyn Disk>) -> Result<Image, Fault> {
         // Before the lock, which would leave a file in a directory that has nothing to do with us.
         load_state(&*disk)?;
         let lock = disk.lock("lock").map_err(|error| match error.kind() {
@@ -129,7 +130,25 @@ impl Image {
             let file = disk.root().join(segment::name(end.0));
             return Err(Fault::Missing { file, reason: "the log ends in it".to_owned() });
         }
-        Ok(Image { disk, state, end, tails, parts, catalogue, walk: None, _lock: lock })
+        let keys = Keys::load(&*disk, state.journal).map(Arc::new);
+        Ok(Image { disk, state, end, tails, parts, catalogue, keys, walk: None, _lock: lock })
+    }
+
+    fn keys(&self) -> Result<&Arc<Keys>, Fault> {
+        self.keys.as_ref().map_err(Fault::clone)
+    }
+
+    /// Returns the bytes of the file of data keys that a directory with these files needs; `None` if nothing is sealed.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`] if it is damaged, [`Fault::Io`].
+    pub fn data_keys(&self) -> Result<Option<Vec<u8>>, Fault> {
+        keys::copy(&*self.disk)
+    }
+
+    /// Returns the file of data keys below the data directory.
+    pub fn data_keys_file() -> PathBuf {
+        keys::NAME.into()
     }
 
     /// Returns the random number that all files of the journal carry.
@@ -201,13 +220,32 @@ impl Image {
     /// Returns the newest valid snapshot of a shard that is not past the image, and its position; `None` if there is none.
     ///
     /// # Errors
-    /// [`Fault::Corrupt`] if there are some and none is valid, [`Fault::Io`].
+    /// [`Fault::Corrupt`] if there are some and none is valid, [`Fault::Sealed`] if its key is not to be had,
+    /// [`Fault::Io`].
     pub fn snapshot(&self, shard: ShardId) -> Result<Option<(Position, Bytes)>, Fault> {
+        let keys = self.keys()?;
+        self.newest(shard, &|at| snapshot::read(&*self.disk, keys, shard, at))
+    }
+
+    /// Returns the position of the newest snapshot of a shard whose file is whole and that is not past the image.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`] if there are some and none is whole, [`Fault::Io`].
+    pub fn snapshot_position(&self, shard: ShardId) -> Result<Option<Position>, Fault> {
+        let check = |at| snapshot::check(&*self.disk, Some(self.state.journal), shard, at);
+        Ok(self.newest(shard, &check)?.map(|(at, ())| at))
+    }
+
+    fn newest<T>(
+        &self,
+        shard: ShardId,
+        read: &dyn Fn(Position) -> Result<T, Fault>,
+    ) -> Result<Option<(Position, T)>, Fault> {
         let last = self.tails.get(&shard).map_or(0, |tail| tail.last);
         let mut damaged = None;
         for at in snapshot::positions(&*self.disk, shard)?.into_iter().filter(|at| at.0 <= last) {
-            match snapshot::read(&*self.disk, Some(self.state.journal), shard, at) {
-                Ok(bytes) => return Ok(Some((at, bytes))),
+            match read(at) {
+                Ok(found) => return Ok(Some((at, found))),
                 Err(fault @ Fault::Corrupt { .. }) => damaged = damaged.or(Some(fault)),
                 Err(fault) => return Err(fault),
             }
@@ -235,11 +273,11 @@ impl Image {
             let (file, path) = open(&*self.disk, part.number)?;
             let failed = |error: io::Error| Fault::io("read", &path, &error);
             let frames = Frames::new(file, self.state.journal, part.number, FRAMES).map_err(failed)?;
-            let mut frames = frames.only(shard, next.0);
+            let mut frames = frames.only(shard, next.0).opening(self.keys()?);
             while frames.offset() < part.used {
                 let frame = match frames.step().map_err(failed)? {
                     Step::Frame(frame) => frame,
-                    Step::Stop(reason) => return Err(Fault::corrupt(&path, frames.offset(), reason)),
+                    Step::Stop(reason) => return Err(self.keys()?.stopped(&frames, &path, reason)),
                 };
                 let header = frame.header;
                 if header.kind != Kind::Record || header.shard != shard.0 || header.position < next.0 {
@@ -282,13 +320,13 @@ impl Image {
             Some((_, frames, _)) => frames,
             None => {
                 let frames = Frames::new(file, self.state.journal, place.segment, place.offset).map_err(failed)?;
-                frames.chunk(LOOK)
+                frames.chunk(LOOK).opening(self.keys()?)
             }
         };
         loop {
             let frame = match frames.step().map_err(failed)? {
                 Step::Frame(frame) => frame,
-                Step::Stop(reason) => return Err(Fault::corrupt(&path, frames.offset(), reason)),
+                Step::Stop(reason) => return Err(self.keys()?.stopped(&frames, &path, reason)),
             };
             if frame.header.kind != Kind::Record || frame.header.shard != shard.0 {
                 continue;

@@ -14,8 +14,9 @@ use bytes::Bytes;
 
 use super::catalogue::Place;
 use super::disk::DiskFile;
-use super::frame::{self, BLOCK, Checked, FIXED, Kind, Parsed};
+use super::frame::{self, BLOCK, Checked, ENTRY, FIXED, Kind, Opener, Parsed};
 use super::index::SPAN;
+use super::plain::Plain;
 use super::segment;
 use super::{LatchOnPanic, Shared};
 use crate::{Address, Fault, FetchDone, Position, ShardId};
@@ -32,8 +33,8 @@ const GAP: u64 = 32 * 1024;
 /// The most that is read at once, in bytes.
 const READ_MAX: u64 = 256 * 1024;
 /// How much of the start of a frame is read where a walk reads no more than headers, in bytes: the header and its table,
-/// unless the record is larger than 400 KiB.
-const HEAD: usize = 512;
+/// unless the record is larger than 390 KiB.
+const HEAD: usize = 2048;
 /// How much more than is asked for is copied from memory rather than read in pieces, in bytes.
 const SURPLUS: u64 = 8 * 1024;
 
@@ -223,7 +224,14 @@ fn read_run(
         if record.as_ref().is_none_or(|record| record.position != position) {
             walk.at = walk.at.max(wanted.place.offset);
             let (at, header, table) = walk.find(shard, position).map_err(|error| error.into_fault(&path))?;
-            record = Some(Opened::new(position, at, header.header.length as usize, table));
+            let plain = match header.header.key {
+                0 => None,
+                number => {
+                    let key = shared.keys.get(number).ok_or_else(|| shared.keys.missing(number, &path))?;
+                    Some(Plain::new(Opener::new(key, &header.header, at)))
+                }
+            };
+            record = Some(Opened::new(position, at, header.header.length as usize, table, plain));
         }
         let Some(record) = &mut record else { continue };
         let bytes = record.read(&walk, &run[index..]).map_err(|error| error.into_fault(&path))?;
@@ -326,6 +334,8 @@ struct Opened {
     payload: u64,
     length: usize,
     table: Vec<u8>,
+    /// What opens the record, and has been opened, if it is sealed.
+    plain: Option<Plain>,
     /// The blocks in the chunk of the walk that have been checked.
     checked: Range<usize>,
     /// Blocks that the chunk does not have, read by themselves.
@@ -342,9 +352,9 @@ struct Apart {
 }
 
 impl Opened {
-    fn new(position: u64, at: u64, length: usize, table: Vec<u8>) -> Opened {
+    fn new(position: u64, at: u64, length: usize, table: Vec<u8>, plain: Option<Plain>) -> Opened {
         let payload = at + frame::payload_at(length) as u64;
-        Opened { position, payload, length, table, checked: 0..0, apart: Apart::default() }
+        Opened { position, payload, length, table, plain, checked: 0..0, apart: Apart::default() }
     }
 
     /// Returns which part of the payload an address means, or `None` if it is not that long.
@@ -369,8 +379,8 @@ impl Opened {
         let content = self.content(range.clone());
         let from = (self.payload - walk.start) as usize;
         if let Some(bytes) = walk.chunk.get(from + content.start..from + content.end) {
-            check(&self.table, self.payload, bytes, content.start, &mut self.checked)?;
-            return Ok(Some(copy(bytes, content.start, range)));
+            let (table, plain) = (&self.table, &mut self.plain);
+            return take(table, self.payload, plain, bytes, content.start, &mut self.checked, range).map(Some);
         }
         let apart = self.apart.start..self.apart.start + self.apart.bytes.len();
         if content.start < apart.start || content.end > apart.end {
@@ -380,8 +390,7 @@ impl Opened {
         }
         let Apart { start, bytes, checked } = &mut self.apart;
         let bytes = &bytes[content.start - *start..content.end - *start];
-        check(&self.table, self.payload, bytes, content.start, checked)?;
-        Ok(Some(copy(bytes, content.start, range)))
+        take(&self.table, self.payload, &mut self.plain, bytes, content.start, checked, range).map(Some)
     }
 
     /// Returns the end of what is read at once for addresses, the first of which ends at `end`.
@@ -399,11 +408,33 @@ impl Opened {
     }
 }
 
+/// Returns a range of a payload, whose blocks begin at `start` in it: opened if they are sealed, checked if they are not.
+fn take(
+    table: &[u8],
+    payload: u64,
+    plain: &mut Option<Plain>,
+    bytes: &[u8],
+    start: usize,
+    checked: &mut Range<usize>,
+    range: Range<usize>,
+) -> Result<Bytes, Trouble> {
+    match plain {
+        // What opens is as it was sealed, which says more than its checksum.
+        Some(plain) => plain
+            .read(table, bytes, range)
+            .map_err(|block| Trouble::Damage(payload + (block * BLOCK) as u64, "the payload is not what was sealed")),
+        None => {
+            check(table, payload, bytes, start, checked)?;
+            Ok(copy(bytes, start, range))
+        }
+    }
+}
+
 /// Checks blocks of a payload, the first of which begins at `start` in it, unless that has just been done.
 fn check(table: &[u8], payload: u64, bytes: &[u8], start: usize, checked: &mut Range<usize>) -> Result<(), Trouble> {
     let blocks = frame::blocks_of(start..start + bytes.len());
     for (block, content) in blocks.clone().zip(bytes.chunks(BLOCK)) {
-        if !checked.contains(&block) && !frame::intact(&table[4 * block..4 * block + 4], content) {
+        if !checked.contains(&block) && !frame::intact(&table[ENTRY * block..ENTRY * (block + 1)], content) {
             return Err(Trouble::Damage(payload + (block * BLOCK) as u64, "the payload fails its checksum"));
         }
     }

@@ -132,7 +132,7 @@ fn check_snapshots(disk: &dyn Disk, state: &State, tails: &Tails, last: u64, end
     let failed = |error: std::io::Error| Fault::io("list", disk.root().join("snapshots"), &error);
     for (shard, at) in disk.list("snapshots").map_err(failed)?.iter().filter_map(|file| snapshot::identity(file)) {
         let tail = tails.get(&shard).map_or(0, |tail| tail.last);
-        if at.0 > tail && snapshot::read(disk, Some(state.journal), shard, at).is_ok() {
+        if at.0 > tail && snapshot::check(disk, Some(state.journal), shard, at).is_ok() {
             let reason = format!("the log of shard {shard} ends at {tail}, before the snapshot at {at}");
             return Err(Fault::corrupt(disk.root().join(segment::name(last)), end, reason));
         }

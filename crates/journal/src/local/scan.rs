@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::DiskFile;
-use super::frame::{self, ALIGNMENT, Checked, FIXED, Header, MAGIC, Parsed};
+use super::frame::{self, ALIGNMENT, BLOCK, Checked, ENTRY, FIXED, Header, MAGIC, Opener, Parsed};
+use super::keys::Keys;
 use super::segment::FRAMES;
 use crate::{Record, ShardId};
 
@@ -21,6 +22,10 @@ pub(crate) struct Frames {
     segment: u64,
     /// Check the payloads of this shard only, from this position on.
     only: Option<(ShardId, u64)>,
+    /// Open sealed payloads with these.
+    keys: Option<Arc<Keys>>,
+    /// The number of a data key that is not among them and is needed here.
+    locked: Option<u32>,
     /// How much is read at once, in bytes.
     chunk: usize,
     at: u64,
@@ -33,7 +38,7 @@ pub(crate) struct Frame {
     pub(crate) offset: u64,
     pub(crate) header: Header,
     pub(crate) checksum: u32,
-    /// A slice of a buffer of a megabyte: copy what is to be kept.
+    /// A slice of a buffer of a megabyte: copy what is to be kept. As it is stored, unless the walk opens what is sealed.
     pub(crate) payload: Bytes,
 }
 
@@ -90,7 +95,18 @@ impl Frames {
     /// Starts a walk at an offset, which must be that of a frame.
     pub(crate) fn new(file: Arc<dyn DiskFile>, journal: u64, segment: u64, at: u64) -> io::Result<Frames> {
         let length = file.length()?;
-        Ok(Frames { file, length, journal, segment, only: None, chunk: CHUNK, at, buffer: Bytes::new(), buffer_at: at })
+        let (only, keys, locked, buffer) = (None, None, None, Bytes::new());
+        Ok(Frames { file, length, journal, segment, only, keys, locked, chunk: CHUNK, at, buffer, buffer_at: at })
+    }
+
+    /// Opens the payloads that it checks.
+    pub(crate) fn opening(self, keys: &Arc<Keys>) -> Frames {
+        Frames { keys: Some(Arc::clone(keys)), ..self }
+    }
+
+    /// Returns the number of the data key for want of which the walk stopped.
+    pub(crate) fn locked(&self) -> Option<u32> {
+        self.locked
     }
 
     /// Checks the payloads of one shard only, from a position on; headers are always checked.
@@ -137,6 +153,19 @@ impl Frames {
         if !skipped && !frame::intact(&self.buffer[start + FIXED..payload_at], &payload) {
             return Ok(Step::Stop("the payload of the frame fails its checksum"));
         }
+        let mut payload = payload;
+        if let Some(keys) = self.keys.as_ref().filter(|_| !skipped && header.key != 0) {
+            let Some(key) = keys.get(header.key) else {
+                self.locked = Some(header.key);
+                return Ok(Step::Stop("the frame is sealed with a data key that is not there"));
+            };
+            let mut plain = vec![0; length];
+            let opener = Opener::new(key, &header, self.at);
+            if opener.open(0, &self.buffer[start + FIXED..payload_at], &payload, &mut plain).is_err() {
+                return Ok(Step::Stop("the payload of the frame is not what was sealed"));
+            }
+            payload = plain.into();
+        }
         let frame = Frame { offset: self.at, header, checksum: checked.checksum, payload };
         self.at = frame.end();
         Ok(Step::Frame(frame))
@@ -155,10 +184,22 @@ impl Frames {
         {
             let length = header.header.length as usize;
             let frame = self.rest();
-            let payload = Bytes::copy_from_slice(&frame[frame::payload_at(length)..][..length]);
-            let table = frame[FIXED..frame::payload_at(length)].chunks_exact(4);
-            let fails = |(at, (sum, block)): (usize, (&[u8], &[u8]))| (!frame::intact(sum, block)).then_some(at);
-            let bad = table.zip(payload.chunks(frame::BLOCK)).enumerate().filter_map(fails).collect();
+            let stored = &frame[frame::payload_at(length)..][..length];
+            let keys = self.keys.as_ref().filter(|_| header.header.key != 0);
+            let key = keys.and_then(|keys| keys.get(header.header.key));
+            let lacks_key = keys.is_some() && key.is_none();
+            let opener = key.map(|key| Opener::new(key, &header.header, from));
+            let mut payload = stored.to_vec();
+            let mut bad = Vec::new();
+            let entries = frame[FIXED..frame::payload_at(length)].chunks_exact(ENTRY);
+            for (number, (entry, block)) in entries.zip(stored.chunks(BLOCK)).enumerate() {
+                let out = &mut payload[number * BLOCK..][..block.len()];
+                let mut opens = || opener.as_ref().is_none_or(|opener| opener.open(number, entry, block, out).is_ok());
+                if lacks_key || !frame::intact(entry, block) || !opens() {
+                    bad.push(number);
+                }
+            }
+            let payload = Bytes::from(payload);
             let frame = Frame { offset: from, header: header.header, checksum: header.checksum, payload };
             self.at = frame.end();
             return Ok(Some(Piece::Damaged { frame, bad }));

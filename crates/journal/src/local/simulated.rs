@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use stanchion_keyring::Keyring;
+
 use super::disk::{Access, Disk, DiskFile};
 
 /// What a disk writes as a whole or not at all, in bytes.
@@ -59,6 +61,7 @@ pub struct Simulated {
     state: Arc<Mutex<State>>,
     /// A stall has ended.
     resumed: Arc<Condvar>,
+    keyring: Option<Arc<Keyring>>,
 }
 
 /// While it lives, an operation does not end.
@@ -135,9 +138,16 @@ impl Default for Simulated {
 }
 
 impl Simulated {
-    /// Returns an empty disk.
+    /// Returns an empty disk with a keyring of its own, always the same: what is written to it is sealed.
     pub fn new() -> Simulated {
-        Simulated { state: Arc::default(), resumed: Arc::default() }
+        let keyring = Keyring::of("simulated", [7; stanchion_keyring::KEY_BYTES].into());
+        Simulated { state: Arc::default(), resumed: Arc::default(), keyring: Some(Arc::new(keyring)) }
+    }
+
+    /// Returns the same disk with another keyring, or without one.
+    #[must_use]
+    pub fn with_keyring(&self, keyring: Option<Arc<Keyring>>) -> Simulated {
+        Simulated { keyring, ..self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -272,7 +282,7 @@ impl Simulated {
         let next = state.next;
         let (space, has_quota) = (state.space, state.has_quota);
         let state = State { files, next, synced_names: names.clone(), names, space, has_quota, ..State::default() };
-        Simulated { state: Arc::new(Mutex::new(state)), resumed: Arc::default() }
+        Simulated { state: Arc::new(Mutex::new(state)), resumed: Arc::default(), keyring: self.keyring.clone() }
     }
 
     /// Returns the content of a file, to damage it with [`overwrite`](Simulated::overwrite).
@@ -400,6 +410,10 @@ fn put(file: &mut Vec<u8>, at: u64, bytes: &[u8]) {
 impl Disk for Simulated {
     fn root(&self) -> &Path {
         Path::new("simulated")
+    }
+
+    fn keyring(&self) -> Option<Arc<Keyring>> {
+        self.keyring.clone()
     }
 
     fn lock(&self, _name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {

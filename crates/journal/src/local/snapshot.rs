@@ -2,28 +2,43 @@
 //!
 //! ```text
 //!  0  magic      8   "STNCSNAP"
-//!  8  version    4   1
+//!  8  version    4   2
 //! 12  shard      4
 //! 16  journal    8
 //! 24  position   8
-//! 32  length     8
-//! 40  body       4   CRC-32C of the body
-//! 44  checksum   4   CRC-32C of bytes 0 to 43
-//! 48  body
+//! 32  length     8   of what follows the header
+//! 40  key        4   number of the data key that sealed the body; 0 if it is not sealed
+//! 44  number     8   of this snapshot among those sealed with the key
+//! 52  body       4   CRC-32C of the body
+//! 56  checksum   4   CRC-32C of bytes 0 to 55
+//! 60  body
 //! ```
+//!
+//! A sealed body is cut into blocks of 64 KiB, each encrypted by itself with AES-256-GCM and followed by its tag. The
+//! nonce is made of the snapshot's number, with its highest bit set, which no segment's number has, and the block's; bytes
+//! 0 to 51 are bound to every block.
 
+use std::collections::BTreeSet;
 use std::io::IoSlice;
 
 use bytes::Bytes;
+use stanchion_keyring::{NONCE_BYTES, TAG_BYTES};
 
-use super::disk::{Access, Disk};
+use super::disk::{Access, Disk, DiskFile};
 use super::frame::{u32_at, u64_at};
+use super::keys::{Current, Keys};
 use crate::{Fault, Position, ShardId};
 
 const DIRECTORY: &str = "snapshots";
-const HEADER: usize = 48;
+const HEADER: usize = 60;
+/// Bytes of the header to which the blocks of a sealed body are bound.
+const BOUND: usize = 52;
+/// Bytes of a block of a sealed body, without its tag.
+const BLOCK: usize = 64 * 1024;
+/// How many blocks are sealed before they are written.
+const BLOCKS_AT_ONCE: usize = 16;
 const MAGIC: [u8; 8] = *b"STNCSNAP";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The newest one, and the one before it in case the newest is damaged.
 const KEPT: usize = 2;
 
@@ -51,25 +66,16 @@ pub(crate) fn positions(disk: &dyn Disk, shard: ShardId) -> Result<Vec<Position>
 /// that fails, the one before is as good as it was.
 pub(crate) fn save(
     disk: &dyn Disk,
-    journal: u64,
+    keys: &Keys,
     shard: ShardId,
     at: Position,
     body: &[u8],
     is_held: &dyn Fn() -> bool,
 ) -> Result<(), Fault> {
-    let mut header = Vec::with_capacity(HEADER);
-    header.extend_from_slice(&MAGIC);
-    header.extend_from_slice(&VERSION.to_le_bytes());
-    header.extend_from_slice(&u32::from(shard.0).to_le_bytes());
-    header.extend_from_slice(&journal.to_le_bytes());
-    header.extend_from_slice(&at.0.to_le_bytes());
-    header.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    header.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
-    header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
     let new = format!("{DIRECTORY}/{:05}.new", shard.0);
     let name = name(shard, at);
     let path = disk.root().join(&new);
-    if let Err(fault) = write(disk, &new, &mut [IoSlice::new(&header), IoSlice::new(body)]) {
+    if let Err(fault) = write(disk, &new, keys, shard, at, body) {
         // Half a snapshot is of no use, and others may need its space.
         let _ = disk.remove(&new);
         return Err(fault);
@@ -87,15 +93,100 @@ pub(crate) fn save(
     disk.sync_directory(DIRECTORY).map_err(|error| Fault::io("sync", &directory, &error))
 }
 
-fn write(disk: &dyn Disk, name: &str, slices: &mut [IoSlice<'_>]) -> Result<(), Fault> {
+fn write(disk: &dyn Disk, name: &str, keys: &Keys, shard: ShardId, at: Position, body: &[u8]) -> Result<(), Fault> {
     let path = disk.root().join(name);
     let file = disk.create(name).map_err(|error| Fault::io("create", &path, &error))?;
-    file.write_at(slices, 0).map_err(|error| Fault::io("write", &path, &error))?;
+    let failed = |error: std::io::Error| Fault::io("write", &path, &error);
+    let seal = keys.current().map(|current| (current, keys.next_snapshot()));
+    let tags = if seal.is_some() { body.len().div_ceil(BLOCK) * TAG_BYTES } else { 0 };
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend_from_slice(&MAGIC);
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&u32::from(shard.0).to_le_bytes());
+    header.extend_from_slice(&keys.journal().to_le_bytes());
+    header.extend_from_slice(&at.0.to_le_bytes());
+    header.extend_from_slice(&((body.len() + tags) as u64).to_le_bytes());
+    header.extend_from_slice(&seal.as_ref().map_or(0, |(current, _)| current.number).to_le_bytes());
+    header.extend_from_slice(&seal.as_ref().map_or(0, |(_, number)| *number).to_le_bytes());
+    let checksum = match seal {
+        Some((current, number)) => write_sealed(&*file, &header, &current, number, body).map_err(failed)?,
+        None => {
+            file.write_at(&mut [IoSlice::new(body)], HEADER as u64).map_err(failed)?;
+            crc32c::crc32c(body)
+        }
+    };
+    header.extend_from_slice(&checksum.to_le_bytes());
+    header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
+    file.write_at(&mut [IoSlice::new(&header)], 0).map_err(failed)?;
     file.sync().map_err(|error| Fault::io("sync", &path, &error))
 }
 
-/// Reads a snapshot and checks it. `journal` is not checked if it is `None`.
-pub(crate) fn read(disk: &dyn Disk, journal: Option<u64>, shard: ShardId, at: Position) -> Result<Bytes, Fault> {
+/// Writes a body, sealed, a megabyte at a time, and returns its checksum.
+fn write_sealed(
+    file: &dyn DiskFile,
+    header: &[u8],
+    current: &Current,
+    number: u64,
+    body: &[u8],
+) -> std::io::Result<u32> {
+    let (mut offset, mut checksum, mut block) = (HEADER as u64, 0, 0);
+    let mut buffer = Vec::with_capacity(BLOCKS_AT_ONCE.min(body.len().div_ceil(BLOCK)) * (BLOCK + TAG_BYTES));
+    for piece in body.chunks(BLOCKS_AT_ONCE * BLOCK) {
+        buffer.clear();
+        for plain in piece.chunks(BLOCK) {
+            let start = buffer.len();
+            buffer.extend_from_slice(plain);
+            let tag = current.key.seal(nonce(number, block), &header[..BOUND], &mut buffer[start..]);
+            buffer.extend_from_slice(&tag);
+            block += 1;
+        }
+        checksum = crc32c::crc32c_append(checksum, &buffer);
+        file.write_at(&mut [IoSlice::new(&buffer)], offset)?;
+        offset += buffer.len() as u64;
+    }
+    Ok(checksum)
+}
+
+fn nonce(number: u64, block: u32) -> [u8; NONCE_BYTES] {
+    let mut nonce = [0; NONCE_BYTES];
+    nonce[..8].copy_from_slice(&(number | 1 << 63).to_le_bytes());
+    nonce[8..].copy_from_slice(&block.to_le_bytes());
+    nonce
+}
+
+/// Reads a snapshot, checks it and opens it.
+pub(crate) fn read(disk: &dyn Disk, keys: &Keys, shard: ShardId, at: Position) -> Result<Bytes, Fault> {
+    let mut bytes = load_checked(disk, Some(keys.journal()), shard, at)?;
+    let number = u32_at(&bytes, 40);
+    if number == 0 {
+        return Ok(Bytes::from(bytes).slice(HEADER..));
+    }
+    let path = disk.root().join(name(shard, at));
+    let key = keys.get(number).ok_or_else(|| keys.missing(number, &path))?;
+    let (header, sealed) = bytes.split_at_mut(HEADER);
+    let snapshot = u64_at(header, 44);
+    // Each block goes where it is without the tags of those before it.
+    let (mut from, mut to, mut block) = (0, 0, 0);
+    while from < sealed.len() {
+        let until = sealed.len().min(from + BLOCK + TAG_BYTES);
+        let Some(length) = key.open_in_place(nonce(snapshot, block), &header[..BOUND], &mut sealed[from..until]) else {
+            let reason = "the body of the snapshot is not what was sealed";
+            return Err(Fault::corrupt(path, (HEADER + from) as u64, reason));
+        };
+        sealed.copy_within(from..from + length, to);
+        (from, to, block) = (until, to + length, block + 1);
+    }
+    bytes.truncate(HEADER + to);
+    Ok(Bytes::from(bytes).slice(HEADER..))
+}
+
+/// Checks a snapshot as it is stored, without opening it. `journal` is not checked if it is `None`.
+pub(crate) fn check(disk: &dyn Disk, journal: Option<u64>, shard: ShardId, at: Position) -> Result<(), Fault> {
+    load_checked(disk, journal, shard, at).map(|_| ())
+}
+
+/// Reads the file of a snapshot and checks it.
+fn load_checked(disk: &dyn Disk, journal: Option<u64>, shard: ShardId, at: Position) -> Result<Vec<u8>, Fault> {
     let name = name(shard, at);
     let path = disk.root().join(&name);
     let failed = |error: std::io::Error| Fault::io("read", &path, &error);
@@ -104,7 +195,7 @@ pub(crate) fn read(disk: &dyn Disk, journal: Option<u64>, shard: ShardId, at: Po
     let mut bytes = vec![0; length as usize];
     let read = file.read_at(&mut bytes, 0).map_err(failed)?;
     bytes.truncate(read);
-    if read < HEADER || bytes[0..8] != MAGIC || u32_at(&bytes, 44) != crc32c::crc32c(&bytes[..44]) {
+    if read < HEADER || bytes[0..8] != MAGIC || u32_at(&bytes, 56) != crc32c::crc32c(&bytes[..56]) {
         return Err(Fault::corrupt(path, 0, "the header of the snapshot fails its check"));
     }
     if u32_at(&bytes, 8) != VERSION {
@@ -119,20 +210,52 @@ pub(crate) fn read(disk: &dyn Disk, journal: Option<u64>, shard: ShardId, at: Po
     if u64_at(&bytes, 32) != (read - HEADER) as u64 {
         return Err(Fault::corrupt(path, read as u64, "the snapshot has been cut short"));
     }
-    if u32_at(&bytes, 40) != crc32c::crc32c(&bytes[HEADER..]) {
+    if u32_at(&bytes, 52) != crc32c::crc32c(&bytes[HEADER..]) {
         return Err(Fault::corrupt(path, HEADER as u64, "the body of the snapshot fails its checksum"));
     }
-    Ok(Bytes::from(bytes).slice(HEADER..))
+    Ok(bytes)
+}
+
+/// Returns the numbers of the data keys that snapshots are sealed with.
+pub(crate) fn keys(disk: &dyn Disk) -> Result<BTreeSet<u32>, Fault> {
+    all(disk)?.into_iter().map(|(shard, at)| Ok(u32_at(&header(disk, shard, at)?, 40))).collect()
+}
+
+/// Refuses keys that lack one with which a snapshot is sealed: they are from another time than the journal.
+pub(crate) fn check_keys(disk: &dyn Disk, keys: &Keys) -> Result<(), Fault> {
+    for (shard, at) in all(disk)? {
+        // What is wrong with a snapshot is said when one is loaded.
+        let Ok(header) = header(disk, shard, at) else { continue };
+        let number = u32_at(&header, 40);
+        if number != 0 && keys.get(number).is_none() {
+            return Err(keys.missing(number, &disk.root().join(name(shard, at))));
+        }
+    }
+    Ok(())
+}
+
+fn all(disk: &dyn Disk) -> Result<Vec<(ShardId, Position)>, Fault> {
+    let files = disk.list(DIRECTORY).map_err(|error| Fault::io("list", disk.root().join(DIRECTORY), &error))?;
+    Ok(files.iter().filter_map(|file| identity(file)).collect())
+}
+
+/// Reads the header of a snapshot, and checks only that it is one.
+fn header(disk: &dyn Disk, shard: ShardId, at: Position) -> Result<[u8; HEADER], Fault> {
+    let name = name(shard, at);
+    let path = disk.root().join(&name);
+    let failed = |error: std::io::Error| Fault::io("read", &path, &error);
+    let mut header = [0; HEADER];
+    disk.open(&name, Access::Read).and_then(|file| file.read_at(&mut header, 0)).map_err(failed)?;
+    if header[0..8] != MAGIC || u32_at(&header, 56) != crc32c::crc32c(&header[..56]) {
+        return Err(Fault::corrupt(path, 0, "the header of the snapshot fails its check"));
+    }
+    Ok(header)
 }
 
 /// Returns the journal to which a snapshot belongs.
 pub(crate) fn journal_of(disk: &dyn Disk, shard: ShardId, at: Position) -> Result<u64, Fault> {
-    read(disk, None, shard, at)?;
-    let name = name(shard, at);
-    let failed = |error: std::io::Error| Fault::io("read", disk.root().join(&name), &error);
-    let mut header = [0; HEADER];
-    disk.open(&name, Access::Read).and_then(|file| file.read_at(&mut header, 0)).map_err(failed)?;
-    Ok(u64_at(&header, 16))
+    check(disk, None, shard, at)?;
+    Ok(u64_at(&header(disk, shard, at)?, 16))
 }
 
 /// Returns the newest valid snapshot of a shard.
@@ -142,14 +265,14 @@ pub(crate) fn journal_of(disk: &dyn Disk, shard: ShardId, at: Position) -> Resul
 /// records.
 pub(crate) fn load(
     disk: &dyn Disk,
-    journal: u64,
+    keys: &Keys,
     shard: ShardId,
     is_whole: &dyn Fn(Position) -> bool,
     last: Position,
 ) -> Result<Option<(Position, Bytes)>, Fault> {
     let mut damage = None;
     for at in positions(disk, shard)? {
-        match read(disk, Some(journal), shard, at) {
+        match read(disk, keys, shard, at) {
             Ok(_) if at > last => {
                 let reason = format!("the log of shard {shard} ends at {last}, before the snapshot at {at}");
                 return Err(Fault::corrupt(disk.root().join("journal"), 0, reason));

@@ -14,6 +14,7 @@ use super::frame::{self, Header, Kind};
 use super::front::Queued;
 use super::index::{self, Tail, Tails};
 use super::janitor::Zeros;
+use super::keys::{Current, SEALED_MAX};
 use super::segment::{self, FRAMES};
 use super::{Durability, LatchOnPanic, Shared};
 use crate::{Fault, Listener, Position, ShardId};
@@ -41,6 +42,8 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     active: Active,
     tails: Tails,
+    /// What records are sealed with, and how many bytes more may be.
+    seal: Option<(Current, u64)>,
     /// When the records written since the last sync must be synced.
     deadline: Option<Instant>,
     /// Headers, tables, short payloads and padding of the group, in order.
@@ -87,7 +90,8 @@ struct Work {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, active: Active, tails: Tails) -> Writer {
         let (arena, cuts, frames) = (Vec::new(), Vec::new(), Vec::new());
-        Writer { shared, active, tails, deadline: None, arena, cuts, frames }
+        let seal = shared.keys.current().map(|current| (current, SEALED_MAX));
+        Writer { shared, active, tails, seal, deadline: None, arena, cuts, frames }
     }
 
     /// The life of the thread. Returns where the log ends, if it ended well.
@@ -234,14 +238,25 @@ impl Writer {
                 length: length as u32,
                 chain: tail.checksum,
                 synced: self.active.synced as u32,
+                key: self.seal.as_ref().map_or(0, |(current, _)| current.number),
             };
-            let checksum = frame::encode(&header, &record.payload, &mut self.arena);
+            let payload = &record.payload;
+            let checksum = match &mut self.seal {
+                Some((Current { key, .. }, left)) => {
+                    *left = left.saturating_sub(length as u64);
+                    frame::encode_sealed(&header, self.active.end, payload, key, &mut self.arena)
+                }
+                None => {
+                    let checksum = frame::encode(&header, payload, &mut self.arena);
+                    if length <= COPY_MAX {
+                        self.arena.extend_from_slice(payload);
+                    } else {
+                        self.cuts.push((self.arena.len(), next));
+                    }
+                    checksum
+                }
+            };
             *tail = Tail { last: record.position.0, checksum };
-            if length <= COPY_MAX {
-                self.arena.extend_from_slice(&record.payload);
-            } else {
-                self.cuts.push((self.arena.len(), next));
-            }
             let padding = bytes - frame::payload_at(length) - length;
             self.arena.extend_from_slice(&[0; frame::ALIGNMENT][..padding]);
             self.frames.push((record.shard, record.position.0, self.active.end));
@@ -346,6 +361,7 @@ impl Writer {
         let zeros = if group_bytes >= LARGE_GROUP { Zeros::Spared } else { Zeros::Written };
         self.active = Active::begin(number, file);
         self.begin()?;
+        self.renew_key();
         self.shared.janitor.want(number + 1, zeros);
         Ok(())
     }
@@ -385,7 +401,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a frame of the journal's own.
+    /// Draws another data key if enough has been sealed with this one. If it cannot be had, this one is still good for a
+    /// segment.
+    fn renew_key(&mut self) {
+        let Some((current, left @ 0)) = &mut self.seal else { return };
+        match self.shared.keys.renew(&*self.shared.disk, self.active.number, &|_, _, _| true) {
+            Ok(renewed) => (*current, *left) = (renewed.unwrap_or_else(|| current.clone()), SEALED_MAX),
+            Err(fault) => tracing::warn!(%fault, "cannot draw a new data key, and try again with the next segment"),
+        }
+    }
+
+    /// Writes a frame of the journal's own. It tells positions and places only, so it is never sealed.
     fn note(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Fault> {
         let header = Header {
             kind,
@@ -399,6 +425,7 @@ impl Writer {
             length: payload.len() as u32,
             chain: 0,
             synced: self.active.synced as u32,
+            key: 0,
         };
         let mut bytes = Vec::new();
         frame::encode(&header, payload, &mut bytes);

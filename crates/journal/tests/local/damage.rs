@@ -14,7 +14,7 @@ fn a_tail_torn_at_any_byte_of_the_last_frame_is_cut_and_the_log_goes_on() {
     let whole = written(4, 100);
     let &(segment, offset, bytes) = frames(&whole).last().expect("records");
     // The last bytes are padding, and not part of the record.
-    let padding = bytes - (72 + 100);
+    let padding = bytes - (92 + 100);
     for torn in 0..bytes - padding {
         let disk = whole.power_cut(2);
         // Whatever came after that byte never reached the disk. A zero byte there would be the same as what was written.
@@ -37,7 +37,7 @@ fn a_tail_torn_at_any_byte_of_the_last_frame_is_cut_and_the_log_goes_on() {
 fn a_flipped_bit_in_the_middle_is_refused_with_file_and_offset() {
     let whole = written(5, 100);
     let (segment, offset, bytes) = frames(&whole)[2];
-    let padding = bytes - (72 + 100);
+    let padding = bytes - (92 + 100);
     for at in 0..bytes - padding {
         let disk = whole.power_cut(2);
         damage(&disk, &name(segment), |content| content[offset + at] ^= 1 << (at % 8));

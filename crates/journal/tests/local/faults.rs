@@ -51,7 +51,7 @@ fn recovers(disk: &Simulated, announced: u64) {
 #[test]
 fn a_write_that_fails_after_any_number_of_bytes_ends_the_journal_and_loses_nothing() {
     for kind in [ErrorKind::Other, ErrorKind::StorageFull, ErrorKind::WriteZero, ErrorKind::ReadOnlyFilesystem] {
-        for done in [0, 1, 71, 72, 500, 512, 1024, 3071, 3072] {
+        for done in [0, 1, 71, 72, 91, 92, 500, 512, 1024, 3071, 3072] {
             let disk = Simulated::new();
             let journal = open(&disk, SMALL).expect("opens");
             append(&journal, 2, LENGTH);

@@ -7,5 +7,6 @@ mod full_disk;
 mod harness;
 mod histories;
 mod late;
+mod nonces;
 mod promises;
 mod space;

@@ -1,7 +1,9 @@
 //! `stanchion backup`.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use stanchion_journal::local::Directory;
 use stanchion_types::Timestamp;
 
 use crate::cli::{BackupArguments, Stop};
@@ -58,7 +60,7 @@ fn verify(directory: &Path) -> Result<(), String> {
 
 fn back_up(data_dir: &Path, directory: &Path, keep: Option<usize>) -> Result<(), String> {
     let vault = Vault::create(directory)?;
-    let reading = Reading::begin(data_dir, true)?;
+    let reading = Reading::begin(Arc::new(Directory::new(data_dir)), true)?;
     let now = now();
     let name = vault.free_name(&file_name(now))?;
     let mut ticker = Ticker::default();
@@ -73,6 +75,9 @@ fn back_up(data_dir: &Path, directory: &Path, keep: Option<usize>) -> Result<(),
     let manifest = vault.finish(draft)?;
     say!("backup {name}: up to position {}", positions(&manifest.shards));
     say!("copied {}, shared {} with earlier backups", size(progress.copied), size(progress.shared));
+    if manifest.is_sealed() {
+        say!("it is encrypted: to restore it, the keyring is needed, which is not in it");
+    }
     let gone = vault.prune(keep)?;
     if !gone.is_empty() {
         say!("removed {}: {}", count(gone.len(), "old backup"), gone.join(", "));

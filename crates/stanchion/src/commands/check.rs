@@ -9,13 +9,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stanchion_broker::{Audit, Found, audit, restore_archive};
+use stanchion_broker::{Audit, Found, OpenError, audit, restore_archive};
 use stanchion_journal::inspect::{self, Archive, Report};
 use stanchion_journal::{Fault, ShardId};
 
 use crate::cli::{CheckArguments, Stop};
 use crate::settings::{Settings, stray_variables};
-use crate::storage::REPAIRED;
+use crate::storage::{self, REPAIRED};
 use crate::words::{Ticker, count, damage, say, size};
 use findings::Findings;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Stop> {
     if arguments.repair {
         return repair::run(&settings);
     }
-    check_directory(&settings.data_dir, arguments.json)
+    check_directory(&settings, arguments.json)
 }
 
 fn print_settings(settings: &Settings) {
@@ -50,7 +50,8 @@ fn print_settings(settings: &Settings) {
     }
 }
 
-fn check_directory(directory: &Path, json: bool) -> Result<(), Stop> {
+fn check_directory(settings: &Settings, json: bool) -> Result<(), Stop> {
+    let directory = &settings.data_dir;
     let shown = directory.display();
     if !directory.exists() {
         say_or_json(json, &format!("data directory {shown}: does not exist yet"));
@@ -61,14 +62,17 @@ fn check_directory(directory: &Path, json: bool) -> Result<(), Stop> {
         return Ok(());
     }
     let stopped = |fault: Fault| Stop::failed(format_args!("data directory {shown}: {fault}"));
-    let checked = Checked::of(directory).map_err(stopped)?;
+    let checked = Checked::of(settings).map_err(stopped)?;
     if json {
         say!("{}", checked.json(directory));
     } else {
         checked.print(directory);
     }
     match checked.findings.total() {
-        0 => Ok(()),
+        0 => match &checked.locked {
+            Some(locked) => Err(Stop::failed(format_args!("data directory {shown}: {locked}"))),
+            None => Ok(()),
+        },
         damages => Err(Stop::failed(format_args!("data directory {shown}: {} found", count(damages, "damage")))),
     }
 }
@@ -86,12 +90,18 @@ struct Checked {
     report: Report,
     audits: BTreeMap<ShardId, Audit>,
     findings: Findings,
+    /// Why nothing could be looked into that is encrypted.
+    locked: Option<String>,
 }
 
 impl Checked {
     /// Reads everything: the files, every byte of the journal, and whatever the queues refer to.
-    fn of(directory: &Path) -> Result<Checked, Fault> {
-        let mut checked = Checked { report: Report::default(), audits: BTreeMap::new(), findings: Findings::default() };
+    ///
+    /// Without the keyring the files are checked as they are stored, and nothing can be said of the queues.
+    fn of(settings: &Settings) -> Result<Checked, Fault> {
+        let directory = &settings.data_dir;
+        let (report, audits, findings) = (Report::default(), BTreeMap::new(), Findings::default());
+        let mut checked = Checked { report, audits, findings, locked: None };
         if directory.join(REPAIRED).exists() {
             let reason = "a repair was interrupted";
             checked.findings.refusal(directory, reason);
@@ -107,7 +117,15 @@ impl Checked {
         for found in &checked.report.damages {
             checked.findings.damage(found.clone(), None);
         }
-        match Archive::open(directory) {
+        let disk = match storage::to_read(settings) {
+            Ok(disk) => disk,
+            Err(error) => {
+                checked.locked = Some(error);
+                return Ok(checked);
+            }
+        };
+        match Archive::open_on(disk) {
+            Err(fault @ Fault::Sealed { .. }) => checked.locked = Some(fault.to_string()),
             Ok(mut archive) => {
                 if let Some(torn) = &checked.report.torn_tail {
                     archive.cut_at(torn);
@@ -127,6 +145,10 @@ impl Checked {
     fn audit(&mut self, directory: &Path, archive: &mut Archive, shard: ShardId) {
         let restored = match restore_archive(archive, shard, stanchion_shard::Options::default()) {
             Ok(restored) => restored,
+            Err(OpenError::Journal(fault @ Fault::Sealed { .. })) => {
+                self.locked = Some(fault.to_string());
+                return;
+            }
             Err(error) => return self.findings.refusal(directory, &error),
         };
         let engine = restored.shard.engine();
@@ -187,7 +209,9 @@ impl Checked {
             );
         }
         self.findings.print();
-        if self.findings.is_empty() {
+        if let Some(locked) = &self.locked {
+            say!("not checked: what the queues hold, and whether it is all there: {locked}");
+        } else if self.findings.is_empty() {
             say!("every byte that must be there is there");
         }
     }
@@ -215,6 +239,7 @@ impl Checked {
             "snapshots": report.snapshots,
             "torn_tail": torn,
             "shards": shards.collect::<Vec<_>>(),
+            "locked": self.locked,
             "damages": self.findings.json(),
         })
     }

@@ -64,7 +64,8 @@ impl From<Failure> for Stop {
 }
 
 fn write(arguments: &ExportArguments, settings: &Settings, out: &mut dyn Write) -> Result<Written, Failure> {
-    let mut reading = Reading::begin(&settings.data_dir, false).map_err(Failure::Reading)?;
+    let disk = storage::to_read(settings).map_err(Failure::Reading)?;
+    let mut reading = Reading::begin(disk, false).map_err(Failure::Reading)?;
     let options = storage::broker_options(settings).shard;
     let mut ticker = Ticker::default();
     let progress = &mut |written: Written| {

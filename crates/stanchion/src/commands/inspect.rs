@@ -5,33 +5,37 @@ use std::path::Path;
 
 use stanchion_engine::{Engine, Queue, Survivor};
 use stanchion_journal::inspect::{self, FrameKind, Overview};
+use stanchion_journal::local::{Directory, Disk};
 use stanchion_journal::{Fault, Position, ShardId};
 use stanchion_shard::{Record, Shard};
 use stanchion_types::{QueueArn, Timestamp};
 
 use crate::cli::{InspectArguments, Stop, What};
 use crate::settings::Settings;
+use crate::storage;
 use crate::words::{count, say, size, utc};
 
 /// Shows what a data directory holds.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Stop> {
     let settings = Settings::load(&arguments.flags).map_err(Stop::misused)?;
-    show(arguments.what, &settings.data_dir)
-        .map_err(|fault| Stop::failed(format_args!("data directory {}: {fault}", settings.data_dir.display())))
+    show(arguments.what, &settings)
+        .map_err(|error| Stop::failed(format_args!("data directory {}: {error}", settings.data_dir.display())))
 }
 
-fn show(what: What, directory: &Path) -> Result<(), Fault> {
-    let overview = inspect::overview(directory)?;
+fn show(what: What, settings: &Settings) -> Result<(), String> {
+    let (directory, words) = (&settings.data_dir, |fault: Fault| fault.to_string());
+    let overview = inspect::overview(directory).map_err(words)?;
     let shows = |part: What| what == What::All || what == part;
     if shows(What::Segments) {
         print_journal(&overview);
-        print_segments(directory, &overview)?;
+        print_segments(directory, &overview).map_err(words)?;
     }
     if shows(What::Snapshots) {
         print_snapshots(&overview);
     }
     if shows(What::Queues) {
-        print_queues(directory, &overview)?;
+        // Only what is in the records is encrypted.
+        print_queues(&*storage::to_read(settings)?, &overview).map_err(words)?;
     }
     Ok(())
 }
@@ -47,7 +51,7 @@ fn print_journal(overview: &Overview) {
 fn print_segments(directory: &Path, overview: &Overview) -> Result<(), Fault> {
     for segment in &overview.segments {
         let mut records = BTreeMap::<ShardId, (usize, u64, Position, Position)>::new();
-        let end = inspect::frames(directory, segment.number, &mut |frame, _| {
+        let end = inspect::outline(directory, segment.number, &mut |frame| {
             let FrameKind::Record { shard, position, payload_bytes, .. } = frame.kind else { return };
             let sum = records.entry(shard).or_insert((0, 0, position, position));
             *sum = (sum.0 + 1, sum.1 + u64::from(payload_bytes), sum.2, position);
@@ -76,13 +80,13 @@ fn print_snapshots(overview: &Overview) {
     }
 }
 
-fn print_queues(directory: &Path, overview: &Overview) -> Result<(), Fault> {
-    let shards = shards(directory, overview)?;
+fn print_queues(disk: &Directory, overview: &Overview) -> Result<(), Fault> {
+    let shards = shards(disk, overview)?;
     if shards.is_empty() {
         say!("no queues: the journal has no record that can be read");
     }
     for id in shards {
-        let (shard, clock) = restore(directory, overview, id)?;
+        let (shard, clock) = restore(disk, overview, id)?;
         let queues: Vec<_> = shard.engine().all_queues().collect();
         let last =
             if clock == Timestamp::ZERO { "no record yet".into() } else { format!("last record at {}", utc(clock)) };
@@ -103,10 +107,10 @@ pub(crate) struct Rules {
 }
 
 /// Returns the rules of a queue; `None` if there is no such queue.
-pub(crate) fn rules(directory: &Path, arn: &QueueArn) -> Result<Option<Rules>, Fault> {
-    let overview = inspect::overview(directory)?;
-    for id in shards(directory, &overview)? {
-        let (shard, _) = restore(directory, &overview, id)?;
+pub(crate) fn rules(disk: &Directory, arn: &QueueArn) -> Result<Option<Rules>, Fault> {
+    let overview = inspect::overview_on(disk)?;
+    for id in shards(disk, &overview)? {
+        let (shard, _) = restore(disk, &overview, id)?;
         if let Some(queue) = shard.find(arn) {
             let policy = queue.attributes().policy.as_ref().map(|policy| policy.text.clone());
             let tags = queue.tags().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -128,10 +132,10 @@ fn print_needed(engine: &Engine) {
 }
 
 /// Returns the shards that have left a trace.
-fn shards(directory: &Path, overview: &Overview) -> Result<BTreeSet<ShardId>, Fault> {
+fn shards(disk: &Directory, overview: &Overview) -> Result<BTreeSet<ShardId>, Fault> {
     let mut shards: BTreeSet<_> = overview.snapshots.iter().map(|snapshot| snapshot.shard).collect();
     for segment in &overview.segments {
-        inspect::frames(directory, segment.number, &mut |frame, _| {
+        inspect::outline(disk.root(), segment.number, &mut |frame| {
             if let FrameKind::Record { shard, .. } = frame.kind {
                 shards.insert(shard);
             }
@@ -142,21 +146,21 @@ fn shards(directory: &Path, overview: &Overview) -> Result<BTreeSet<ShardId>, Fa
 
 /// Brings a shard back from its newest snapshot and the records after it, as a start does, but reading only. Returns
 /// it with the clock of its last record.
-fn restore(directory: &Path, overview: &Overview, id: ShardId) -> Result<(Shard, Timestamp), Fault> {
+fn restore(disk: &Directory, overview: &Overview, id: ShardId) -> Result<(Shard, Timestamp), Fault> {
     let options = stanchion_shard::Options::default();
     let unreadable = |position: u64, reason: &dyn ToString| Fault::Unreadable {
         shard: id,
         position: Position(position),
         reason: reason.to_string(),
     };
-    let mut shard = match inspect::snapshot(directory, id)? {
+    let mut shard = match inspect::snapshot_on(disk, id)? {
         Some((position, bytes)) => Shard::restore(options, &bytes).map_err(|damage| unreadable(position.0, &damage))?,
         None => Shard::new(options),
     };
     let mut clock = shard.engine().clock();
     let mut failed = None;
     for segment in &overview.segments {
-        inspect::frames(directory, segment.number, &mut |frame, payload| {
+        inspect::frames_on(disk, segment.number, &mut |frame, payload| {
             let FrameKind::Record { shard: of, position, clock_ms, count, .. } = frame.kind else { return };
             if of != id || position.0 <= shard.tail() || failed.is_some() {
                 return;

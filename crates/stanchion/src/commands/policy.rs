@@ -1,6 +1,5 @@
 //! `stanchion policy`.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,6 +12,7 @@ use crate::cli::{PolicyCommand, Stop};
 use crate::commands::inspect::{self, Rules};
 use crate::credentials::Credentials;
 use crate::settings::Settings;
+use crate::storage;
 use crate::words::say;
 
 /// Does what was asked for.
@@ -25,7 +25,7 @@ pub(crate) fn run(command: &PolicyCommand) -> Result<(), Stop> {
     let caller = find_caller(&directory, &arguments.caller, &settings)?;
     let action = read_action(&arguments.action)?;
     let queue = read_queue(&arguments.queue, &caller, &settings)?;
-    let found = look_up(&settings.data_dir, &queue)?;
+    let found = look_up(&settings, &queue)?;
     if found.is_none() {
         say!("there is no queue {queue}, so only identity policies are asked");
     }
@@ -83,10 +83,12 @@ fn read_queue(text: &str, caller: &Principal, settings: &Settings) -> Result<Que
     Ok(QueueArn { region: settings.region.clone(), account: caller.account, name })
 }
 
-fn look_up(data_dir: &Path, queue: &QueueArn) -> Result<Option<Rules>, Stop> {
+fn look_up(settings: &Settings, queue: &QueueArn) -> Result<Option<Rules>, Stop> {
+    let data_dir = &settings.data_dir;
     if !data_dir.exists() {
         return Ok(None);
     }
-    inspect::rules(data_dir, queue)
+    let disk = storage::to_read(settings).map_err(Stop::failed)?;
+    inspect::rules(&disk, queue)
         .map_err(|fault| Stop::failed(format_args!("data directory {}: {fault}", data_dir.display())))
 }

@@ -18,6 +18,9 @@ fn restore(arguments: &RestoreArguments) -> Result<(), String> {
     let manifest = vault.restore(&name, &arguments.data_dir, report)?;
     let shown = arguments.data_dir.display();
     say!("restored backup {name} to {shown}: {}, every byte checked", size(manifest.bytes()));
+    if manifest.is_sealed() {
+        say!("it is encrypted: name its keyring with --keyring, or copy it to {shown}/keyring");
+    }
     say!("start it: stanchion serve --data-dir {shown}");
     Ok(())
 }

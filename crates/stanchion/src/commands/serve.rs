@@ -81,7 +81,9 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         }
         _ => server,
     };
-    let control = control_socket(&data_dir, Service { broker: broker.clone(), journal, caller: caller.clone() });
+    let keyring = settings.encryption.then(|| storage::keyring_source(&data_dir, settings));
+    let service = Service { broker: broker.clone(), journal, caller: caller.clone(), keyring };
+    let control = control_socket(&data_dir, service);
     announce(address, &data_dir, settings).map_err(Stop::failed)?;
     let (access, watching) = match credentials {
         Some((file, directory)) => {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use stanchion_broker::{Broker, Caller};
 use stanchion_journal::local::Hold;
 use stanchion_journal::{Journal, Local, Room};
+use stanchion_keyring::Source;
 use stanchion_types::request::{Action, Envelope, Request as ServiceRequest, SetQueueAttributes};
 use stanchion_types::{Error, QueueArn, QueueLocator, QueueName};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -18,7 +19,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Answer, Created, Door, Held, Import, LINE_MAX, NAME, Redrive, Request, SILENCE_MAX, VERSION, WithHold};
+use super::{
+    Answer, Created, Door, Held, Import, LINE_MAX, NAME, Redrive, Request, Rewrapped, SILENCE_MAX, VERSION, WithHold,
+};
 use crate::clock::now;
 use crate::exchange::line::{Line, QueueLine};
 
@@ -38,6 +41,8 @@ pub(crate) struct Service {
     pub(crate) broker: Arc<Broker>,
     pub(crate) journal: Arc<Local>,
     pub(crate) caller: Caller,
+    /// Where the keyring comes from, if anything is encrypted.
+    pub(crate) keyring: Option<Source>,
 }
 
 impl Socket {
@@ -191,6 +196,18 @@ async fn answer(line: &[u8], service: &Service, hold: &mut Option<Hold>) -> Resu
         super::IMPORT => {
             let Import { queue, messages } = serde_json::from_str(with).map_err(bad)?;
             service.import(&queue, &messages).await.map(|()| json!({}))
+        }
+        super::REWRAP => {
+            let Some(source) = service.keyring.clone() else { return Err(Refusal::of("its encryption is off")) };
+            let journal = service.journal.clone();
+            let rewrap = move || -> Result<Rewrapped, Refusal> {
+                let keyring = Arc::new(source.load().map_err(Refusal::of)?);
+                let primary = keyring.primary().to_owned();
+                Ok(Rewrapped { keys: journal.rewrap(keyring).map_err(Refusal::of)?, primary })
+            };
+            let done = tokio::task::spawn_blocking(rewrap).await.map_err(Refusal::of)??;
+            tracing::info!(keys = done.keys, primary = done.primary, "the data keys are wrapped anew");
+            Ok(json!(done))
         }
         _ => Err(Refusal::of(format!("the server does not know {action:?}: it is older than the command"))),
     }

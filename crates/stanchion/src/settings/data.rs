@@ -1,4 +1,4 @@
-//! The data directory alone, for commands that need no other setting.
+//! The data directory and its keyring alone, for commands that need no other setting.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,10 @@ pub(crate) struct DataFlags {
     /// Data directory of the server. [env: STANCHION_DATA_DIR] [default: ./stanchion-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
+    /// Keyring of the data directory: a file, env:NAME or command:COMMAND. [env: STANCHION_KEYRING] [default: the file
+    /// keyring in the data directory]
+    #[arg(long, value_name = "KEYRING")]
+    keyring: Option<String>,
     /// Settings file that names the data directory. Without it, ./stanchion.toml if that exists. [env: STANCHION_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -25,6 +29,7 @@ impl DataFlags {
     pub(crate) fn settings(&self) -> Result<Settings, Stop> {
         let mut flags = Flags { config: self.config.clone(), ..Flags::default() };
         flags.values.extend(self.data_dir.clone().map(|directory| ("data_dir", directory)));
+        flags.values.extend(self.keyring.clone().map(|keyring| ("keyring", keyring)));
         Settings::load(&flags).map_err(Stop::misused)
     }
 

@@ -31,7 +31,7 @@ impl Setting {
 }
 
 /// Every setting, in the order in which `check` prints them.
-pub(crate) const SETTINGS: [Setting; 22] = [
+pub(crate) const SETTINGS: [Setting; 24] = [
     Setting {
         key: "data_dir",
         value: "DIR",
@@ -92,6 +92,20 @@ pub(crate) const SETTINGS: [Setting; 22] = [
         default: "on",
         help: "Whether a deleted queue's name is unusable for 60 seconds and a queue can be purged once in 60 \
                seconds, as on AWS. Test suites like it off.",
+    },
+    Setting {
+        key: "encryption",
+        value: "on|off",
+        default: "on",
+        help: "Whether what is written is encrypted. Off is for benchmarks: a directory that has begun with it on needs it.",
+    },
+    Setting {
+        key: "keyring",
+        value: "FILE|env:NAME|command:COMMAND",
+        default: "",
+        help: "Keys under which the data keys of the journal are wrapped: a file that only its owner may read, an \
+               environment variable, or what a command prints. Without it, the file `keyring` in the data directory, \
+               which the first start makes.",
     },
     Setting {
         key: "segment_size",

@@ -76,6 +76,8 @@ fn every_setting_refuses_a_value_that_it_cannot_have() {
         ("region", "US"),
         ("public_url", "queues"),
         ("durability", "no"),
+        ("encryption", "maybe"),
+        ("keyring", "env:"),
         ("sixty_second_rules", "maybe"),
         ("segment_size", "tiny"),
         ("reserve_segments", "65"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use stanchion_journal::local::Part;
+use stanchion_journal::local::{Image, Part};
 
 use super::{failed, hex};
 
@@ -109,6 +109,11 @@ impl Manifest {
     /// Lists the segments that are stored for all backups together.
     pub(crate) fn pool_files(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter(|segment| segment.seal.is_some()).map(|segment| segment.file.as_str())
+    }
+
+    /// Says whether something in it may be encrypted.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.files.iter().any(|stored| Path::new(&stored.path) == Image::data_keys_file())
     }
 
     /// Returns the bytes of all files.

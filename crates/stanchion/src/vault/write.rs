@@ -69,12 +69,16 @@ impl Vault {
         }
         let mut files = vec![store(&directory, "state", Image::state_file(), image.state().as_bytes())?];
         for (shard, _) in image.shards() {
-            if let Some((position, _)) = image.snapshot(shard).map_err(|fault| fault.to_string())? {
+            if let Some(position) = image.snapshot_position(shard).map_err(|fault| fault.to_string())? {
                 let path = Image::snapshot_file(shard, position);
                 let from = data_dir.join(&path);
                 let bytes = fs::read(&from).map_err(|error| failed("read", &from, &error))?;
                 files.push(store(&directory, &format!("snapshot.{shard}"), path, &bytes)?);
             }
+        }
+        // After everything that they open. They are of use to nobody without the keyring, which stays where it is.
+        if let Some(bytes) = image.data_keys().map_err(|fault| fault.to_string())? {
+            files.push(store(&directory, "keys", Image::data_keys_file(), &bytes)?);
         }
         let secret = data_dir.join(Secret::FILE);
         if secret.exists() {

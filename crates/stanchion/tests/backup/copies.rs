@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::harness::{Server, directory, run, stanchion};
-use crate::{export, ok, refused, text};
+use crate::{carry_keyring, export, ok, refused, text};
 
 /// Small segments, so that there are several soon.
 const SMALL: [&str; 2] = ["--segment-size", "4MiB"];
@@ -161,6 +161,7 @@ fn a_backup_with_any_file_damaged_or_missing_is_refused_by_the_name_of_the_file(
             let gone = name == "manifest.json" && damage.is_none();
             assert!(error.contains(name) || (gone && error.contains("no complete backup")), "{name}: {error}");
             if copy.exists() {
+                carry_keyring(&vault, &copy);
                 let error = refused(&["serve", "--listen", "127.0.0.1:0", "--data-dir", text(&copy)]);
                 assert!(error.contains("state"), "half a restore does not start: {error}");
             }

@@ -49,13 +49,17 @@ impl Broken {
 
     /// Flips a bit where a body is; returns file and offset.
     pub(crate) fn flip_body(&self, body: &str) -> (PathBuf, usize) {
+        let mut before = self.bodies.iter().position(|other| other == body).expect("one of the bodies");
         for file in self.segments() {
             let mut bytes = fs::read(&file).expect("a segment");
-            let found = bytes.windows(body.len()).position(|window| window == body.as_bytes());
-            if let Some(at) = found {
-                bytes[at] ^= 1;
-                fs::write(&file, bytes).expect("writes");
-                return (file, at);
+            for at in (4096..bytes.len()).step_by(8) {
+                let Some(middle) = large_frame(&bytes[at..], body.len()) else { continue };
+                if before == 0 {
+                    bytes[at + middle] ^= 1;
+                    fs::write(&file, bytes).expect("writes");
+                    return (file, at + middle);
+                }
+                before -= 1;
             }
         }
         panic!("the body is in no segment");
@@ -104,6 +108,14 @@ impl Broken {
         let kept = self.bodies.iter().enumerate().filter(|(number, _)| !lost.contains(number));
         kept.map(|(_, body)| body.clone()).collect()
     }
+}
+
+/// Returns the middle of a frame that begins here and holds so much: bodies are encrypted, but in the order in which they
+/// were sent.
+fn large_frame(bytes: &[u8], body: usize) -> Option<usize> {
+    let length = u32::from_le_bytes(bytes.get(52..56)?.try_into().ok()?) as usize;
+    let table = 72 + 20 * length.div_ceil(4096);
+    (bytes.starts_with(b"SJR1") && bytes[5] == 1 && length >= body).then_some(table + length / 2)
 }
 
 /// Receives until there is nothing more. What cannot be read is passed over.

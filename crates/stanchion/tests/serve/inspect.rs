@@ -67,14 +67,15 @@ fn inspect_shows_segments_snapshots_and_queues_and_changes_nothing() {
 fn damage_is_found_by_check_and_refused_by_serve_with_file_and_offset() {
     let directory = directory();
     let server = Server::start(directory.path(), &[]);
-    server.create_and_send("q", "a body to be found and damaged");
+    server.create_and_send("q", "a body to be damaged");
     server.ok("SendMessage", serde_json::json!({ "QueueUrl": "q", "MessageBody": "another" }));
     assert_eq!(server.stop(), 0);
 
     let data = directory.path().join("data");
     let (path, mut bytes) = files(&data.join("journal")).into_iter().next().unwrap();
-    let at = bytes.windows(6).position(|window| window == b"a body").expect("the body is in the first segment");
-    bytes[at] ^= 1;
+    // The first byte after the header and table of the first record.
+    let at = bytes.windows(6).position(|window| window == b"SJR1\x02\x01").expect("a record is in the first segment");
+    bytes[at + 92] ^= 1;
     fs::write(&path, bytes).unwrap();
 
     let (code, out, error) = look(directory.path(), &["check"]);

@@ -14,9 +14,14 @@ impl Listener for Deaf {
 
 const SHARD: ShardId = ShardId(0);
 
+fn disk(directory: &Path) -> Arc<dyn Disk> {
+    let keyring = stanchion_keyring::Keyring::of("a", [3; 32].into());
+    Arc::new(Directory::new(directory).with_keyring(Some(Arc::new(keyring))))
+}
+
 fn open_journal(directory: &Path) -> (Local, Epoch, u64) {
     let options = Options { segment_bytes: 16 * 1024, cache_bytes: 0, ..Options::default() };
-    let journal = Local::open(directory, options).expect("opens");
+    let journal = Local::open_on(disk(directory), options).expect("opens");
     let tenure = journal.acquire(SHARD, Arc::new(Deaf)).expect("acquires");
     (journal, tenure.epoch, tenure.last.0)
 }
@@ -58,7 +63,7 @@ fn what_was_trimmed_before_a_hold_is_gone_before_it() {
         journal.save_snapshot(SHARD, Position(last), Bytes::new()).expect("saves");
         journal.trim(SHARD, Position(last)).expect("trims");
         let hold = journal.hold().expect("holds");
-        let image = Image::held(directory.path(), hold.end).expect("reads");
+        let image = Image::held(disk(directory.path()), hold.end).expect("reads");
         let bytes: u64 = image.parts().iter().map(|part| part.used).sum();
         assert!(bytes < 2 * 32 * 1024, "round {round}: {bytes} bytes are left to copy");
     }
@@ -79,7 +84,7 @@ fn a_held_journal_shows_what_was_durable_and_nothing_later_and_keeps_what_is_tri
     journal.settle();
     let before = segments(directory.path());
 
-    let mut image = Image::held(directory.path(), hold.end).expect("an image");
+    let mut image = Image::held(disk(directory.path()), hold.end).expect("an image");
     assert_eq!(image.shards(), [(SHARD, Position(40))]);
     assert_eq!(replayed(&image), (1..=40).collect::<Vec<_>>());
     assert_eq!(image.snapshot(SHARD).expect("reads"), Some((Position(40), Bytes::from("40"))));
@@ -101,9 +106,9 @@ fn a_journal_that_is_open_has_no_still_image_and_a_closed_one_has() {
     let directory = tempfile::tempdir().expect("a directory");
     let (journal, epoch, _) = open_journal(directory.path());
     (1..=10).for_each(|position| append(&journal, epoch, position));
-    assert!(matches!(Image::still(directory.path()), Err(Fault::Locked { .. })));
+    assert!(matches!(Image::still(disk(directory.path())), Err(Fault::Locked { .. })));
     drop(journal);
-    let image = Image::still(directory.path()).expect("an image after a crash");
+    let image = Image::still(disk(directory.path())).expect("an image after a crash");
     assert_eq!(replayed(&image), (1..=10).collect::<Vec<_>>());
     assert!(matches!(Local::open(directory.path(), Options::default()), Err(Fault::Locked { .. })));
 }
@@ -116,7 +121,7 @@ fn a_directory_put_together_from_copies_opens_and_goes_on() {
     let hold = journal.hold().expect("holds");
     (41..=60).for_each(|position| append(&journal, epoch, position));
 
-    let image = Image::held(from.path(), hold.end).expect("an image");
+    let image = Image::held(disk(from.path()), hold.end).expect("an image");
     for name in ["journal", "snapshots"] {
         std::fs::create_dir(to.path().join(name)).expect("makes");
     }
@@ -143,11 +148,13 @@ fn a_directory_put_together_from_copies_opens_and_goes_on() {
         std::fs::write(&path, &bytes).expect("writes");
     }
     std::fs::write(to.path().join(Image::state_file()), image.state()).expect("writes");
+    let keys = image.data_keys().expect("reads").expect("the journal is sealed");
+    std::fs::write(to.path().join(Image::data_keys_file()), keys).expect("writes");
 
-    assert_eq!(replayed(&Image::still(to.path()).expect("an image")), (1..=40).collect::<Vec<_>>());
+    assert_eq!(replayed(&Image::still(disk(to.path())).expect("an image")), (1..=40).collect::<Vec<_>>());
     let (copy, epoch, last) = open_journal(to.path());
     assert_eq!(last, 40);
     (41..=50).for_each(|position| append(&copy, epoch, position));
     copy.close().expect("closes");
-    assert_eq!(replayed(&Image::still(to.path()).expect("an image")), (1..=50).collect::<Vec<_>>());
+    assert_eq!(replayed(&Image::still(disk(to.path())).expect("an image")), (1..=50).collect::<Vec<_>>());
 }

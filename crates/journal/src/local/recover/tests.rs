@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::local::frame::{self, Header};
+use crate::local::keys::Keys;
 use crate::local::ranges::Ranges;
 use crate::local::simulated::Simulated;
 
@@ -28,6 +29,7 @@ fn made(kind: Kind, position: u64, synced: u64, chain: u32, payload: &[u8]) -> M
         length: payload.len() as u32,
         chain,
         synced: synced as u32,
+        key: 0,
     };
     let mut bytes = Vec::new();
     let checksum = frame::encode(&header, payload, &mut bytes);
@@ -155,7 +157,8 @@ fn after_a_clean_stop_the_last_record_cannot_be_torn() {
 fn a_snapshot_past_the_end_proves_damage() {
     let (disk, offsets) = disk(&[1, 1]);
     let name = segment::name(1);
-    snapshot::save(&disk, JOURNAL, ShardId(5), crate::Position(2), b"state", &|| false).expect("saves");
+    snapshot::save(&disk, &Keys::none(&disk, JOURNAL), ShardId(5), crate::Position(2), b"state", &|| false)
+        .expect("saves");
     assert!(recover(&disk, &STATE).is_ok());
     let mut content = disk.content(&name).expect("is there");
     content[offsets[1] + 80] ^= 1;
@@ -168,7 +171,7 @@ fn a_snapshot_past_the_end_proves_damage() {
 #[test]
 fn what_is_left_of_a_record_is_erased_even_if_its_beginning_is_not_there() {
     // Else the next record could be torn at the same place, and its beginning and the old rest be the old record again.
-    let (disk, offsets) = disk(&[1; 40]);
+    let (disk, offsets) = disk(&[1; 70]);
     let begins_before_a_border = |at: &usize| (1..=24).contains(&(at.next_multiple_of(512) - at));
     let record = offsets.iter().position(begins_before_a_border).expect("some record lies across a border of sectors");
     let (at, name) = (offsets[record], segment::name(1));

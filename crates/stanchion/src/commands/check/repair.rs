@@ -14,15 +14,17 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use stanchion_broker::{Loss, Part, Saved, Secret, repair};
 use stanchion_journal::inspect::Archive;
+use stanchion_journal::local::{Directory, Disk};
 use stanchion_journal::{Fault, Journal, Local, local};
 
 use super::{Checked, PROGRESS_INTERVAL};
 use crate::cli::Stop;
 use crate::settings::Settings;
-use crate::storage::REPAIRED;
+use crate::storage::{self, REPAIRED};
 use crate::words::{Ticker, count, damage, say, size};
 
 /// Where a repair writes what it saves until that is complete.
@@ -51,26 +53,30 @@ pub(super) fn run(settings: &Settings) -> Result<(), Stop> {
         say!("going on with a repair that was interrupted");
         put_in_place(directory).map_err(|error| stopped(&error))?;
     }
-    let checked = Checked::of(directory).map_err(|fault| stopped(&fault))?;
+    let checked = Checked::of(settings).map_err(|fault| stopped(&fault))?;
     checked.print(directory);
+    if let Some(locked) = &checked.locked {
+        return Err(stopped(&format_args!("it cannot be repaired without its keys: {locked}")));
+    }
     if checked.findings.is_empty() {
         say!("nothing to repair");
         return Ok(());
     }
     say!("");
-    let checked = small_repairs(directory, checked).map_err(|error| stopped(&error))?;
+    let checked = small_repairs(settings, checked).map_err(|error| stopped(&error))?;
     if !checked.findings.is_empty() {
         save(settings, directory, &checked).map_err(|fault| stopped(&fault))?;
         put_in_place(directory).map_err(|error| stopped(&error))?;
     }
-    let checked = Checked::of(directory).map_err(|fault| stopped(&fault))?;
+    let checked = Checked::of(settings).map_err(|fault| stopped(&fault))?;
     say!("");
     checked.print(directory);
     if checked.findings.is_empty() { Ok(()) } else { Err(stopped(&"the repair has left damage")) }
 }
 
 /// Does what takes no copying: permissions, the secret, and snapshots that are not needed. Returns what is wrong then.
-fn small_repairs(directory: &Path, checked: Checked) -> io::Result<Checked> {
+fn small_repairs(settings: &Settings, checked: Checked) -> io::Result<Checked> {
+    let directory = &settings.data_dir;
     repair_secret(directory)?;
     for name in ["", PARTS[0], PARTS[1]] {
         let path = if name.is_empty() { directory.to_owned() } else { directory.join(name) };
@@ -88,7 +94,7 @@ fn small_repairs(directory: &Path, checked: Checked) -> io::Result<Checked> {
             say!("kept {} as {}; another snapshot and the records make up for it", file.display(), aside.display());
         }
     }
-    Checked::of(directory).map_err(io::Error::other)
+    Checked::of(settings).map_err(io::Error::other)
 }
 
 fn repair_secret(directory: &Path) -> io::Result<()> {
@@ -118,7 +124,10 @@ fn save(settings: &Settings, directory: &Path, checked: &Checked) -> Result<(), 
         fs::remove_dir_all(&new).map_err(|error| failed("remove", &new, &error))?;
     }
     DirBuilder::new().mode(0o700).create(&new).map_err(|error| failed("create", &new, &error))?;
-    let mut archive = Archive::open(directory)?;
+    let disk = storage::to_read(settings).map_err(|error| failed("read", directory, &io::Error::other(error)))?;
+    // What was encrypted stays so, and what was not stays as it was.
+    let keyring = disk.keyring();
+    let mut archive = Archive::open_on(disk)?;
     if let Some(torn) = &checked.report.torn_tail {
         archive.cut_at(torn);
     }
@@ -130,7 +139,7 @@ fn save(settings: &Settings, directory: &Path, checked: &Checked) -> Result<(), 
         reserve_segments: 0,
         ..local::Options::default()
     };
-    let journal = Local::open(&new, options)?;
+    let journal = Local::open_on(Arc::new(Directory::new(&new).with_keyring(keyring)), options)?;
     let mut losses = 0;
     let mut saved = Saved::default();
     for shard in archive.shards() {

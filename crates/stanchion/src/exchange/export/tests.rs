@@ -46,7 +46,7 @@ impl World {
 }
 
 fn exported(directory: &Path) -> Vec<Value> {
-    let mut image = Image::still(directory).expect("an image");
+    let mut image = Image::still(Arc::new(stanchion_journal::local::Directory::new(directory))).expect("an image");
     let mut out = Vec::new();
     let written = export(&mut image, &tiny(), &[], &mut out, &mut |_| {}).expect("exports");
     let lines = String::from_utf8(out).expect("text");
