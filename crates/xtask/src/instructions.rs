@@ -86,7 +86,12 @@ pub(crate) fn check(arguments: &Arguments) -> Result<bool, String> {
         println!("left out: the committed figures are of {ARCHITECTURE}, this is {}", std::env::consts::ARCH);
         return Ok(true);
     }
-    let known = figures::parse(&read()?)?;
+    let page = read()?;
+    let (known, tools) = (figures::parse(&page)?, figures::tools());
+    if !page.contains(&tools) {
+        println!("left out: the committed figures were not made with {tools}");
+        return Ok(true);
+    }
     let counted = count()?;
     let judged = figures::judge(&known, &counted);
     for (figure, verdict) in counted.iter().zip(&judged) {

@@ -75,12 +75,17 @@ pub(super) fn parse(page: &str) -> Result<Vec<Figure>, String> {
     if figures.is_empty() { Err("docs/instructions.md has no figures".to_owned()) } else { Ok(figures) }
 }
 
-/// This function writes the page.
-pub(super) fn page(figures: &[Figure]) -> String {
+/// This function names what the figures depend on besides the server: the compiler, and what counts.
+pub(super) fn tools() -> String {
     let said = |program: &str| {
         let output = Command::new(program).arg("--version").output().ok();
         output.map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
+    format!("{} and {}", said("rustc"), said("valgrind"))
+}
+
+/// This function writes the page.
+pub(super) fn page(figures: &[Figure]) -> String {
     let mut page = format!(
         "\
 # Instructions by request
@@ -91,14 +96,14 @@ it is answered. `cargo xtask test --step instructions` counts again and fails wh
 {} % dearer; `cargo xtask instructions --bless` writes this page. What a request costs in time, with many callers that
 share a sync, is another matter: [bench.md](bench.md).
 
-Written with {} and {}; another compiler moves the figures.
+Written with {}; another compiler moves the figures, so with other tools the step leaves the
+comparison out and says so.
 
 | request | instructions |
 | --- | ---: |
 ",
         DEARER_MAX * 100.0,
-        said("rustc"),
-        said("valgrind"),
+        tools(),
     );
     for figure in figures {
         page.push_str(&format!("| {} | {} |\n", figure.name, grouped(figure.instructions)));
