@@ -32,6 +32,8 @@ pub struct Options {
     pub trim_bytes: u64,
     /// The least time between two snapshots: what dies meanwhile is given back together. Default 1 second.
     pub snapshot_rest: Duration,
+    /// The time until the next attempt if a snapshot could not be saved, or led to no trim. Default 5 seconds.
+    pub snapshot_retry: Duration,
     /// How many bytes of messages may wait for the disk; above it, senders wait. Default 64 MiB.
     pub unsynced_bytes_max: u32,
     /// How long a sender waits for the disk before it is refused with `RequestThrottled`. Default 5 seconds.
@@ -47,6 +49,7 @@ impl Default for Options {
             snapshot_bytes: 128 << 20,
             trim_bytes: 64 << 20,
             snapshot_rest: Duration::from_secs(1),
+            snapshot_retry: Duration::from_secs(5),
             unsynced_bytes_max: 64 << 20,
             throttle_after: Duration::from_secs(5),
             wall_clock: SystemTime::now,
@@ -79,7 +82,7 @@ impl Broker {
         let driver = Arc::new(Broker::start(ShardId(0), journal, &options, failed.clone())?);
         let tasks = vec![
             tokio::spawn(driver.clone().pump()),
-            tokio::spawn(snapshots::run(driver.clone(), options.snapshot_rest)),
+            tokio::spawn(snapshots::run(driver.clone(), options.snapshot_rest, options.snapshot_retry)),
         ];
         Ok(Broker {
             drivers: vec![driver],

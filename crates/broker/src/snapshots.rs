@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_journal::{Position, Room};
+use stanchion_journal::Position;
 use stanchion_shard::Input;
 
 use crate::driver::Driver;
@@ -15,16 +15,14 @@ const STEP: usize = 2048;
 /// How long the journal waits for those who read contents before it rather keeps all of them until the next snapshot.
 const READERS_WAIT: Duration = Duration::from_secs(10);
 
-/// The time until the next attempt if a snapshot could not be saved, or led to no trim.
-const RETRY: Duration = Duration::from_secs(5);
-
 /// Takes a snapshot whenever one is due, but rests between two, until the task is aborted.
-pub(crate) async fn run(driver: Arc<Driver>, rest: Duration) {
+pub(crate) async fn run(driver: Arc<Driver>, rest: Duration, retry: Duration) {
     loop {
         driver.snapshot_due.notified().await;
-        // On a full disk it must not wait until more has been written: that is what there is no space for.
-        while !take(&driver).await && driver.journal().room() != Room::Plenty {
-            tokio::time::sleep(RETRY).await;
+        // It must not wait until more has been written or has died: on a full disk nothing can be, and on a quiet server
+        // nothing may be for days.
+        while !take(&driver).await {
+            tokio::time::sleep(retry).await;
         }
         tokio::time::sleep(rest).await;
     }

@@ -44,6 +44,8 @@ impl World {
             memory,
             unreadable: false.into(),
             unreadable_records: Mutex::default(),
+            refuses_snapshots: AtomicBool::new(false),
+            refused_snapshots: AtomicU64::new(0),
             panics: false.into(),
             trims: 0.into(),
         });
@@ -150,6 +152,8 @@ pub(crate) struct Flawed {
     unreadable: AtomicBool,
     /// Records whose contents cannot be read.
     unreadable_records: Mutex<Vec<u64>>,
+    refuses_snapshots: AtomicBool,
+    refused_snapshots: AtomicU64,
     panics: AtomicBool,
     trims: AtomicU64,
 }
@@ -163,6 +167,16 @@ impl Flawed {
     /// Lets reads of one record fail from now on.
     pub(crate) fn make_unreadable(&self, position: u64) {
         self.unreadable_records.lock().unwrap().push(position);
+    }
+
+    /// Lets no snapshot be saved from now on, or again.
+    pub(crate) fn refuse_snapshots(&self, refuses: bool) {
+        self.refuses_snapshots.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Returns how many snapshots were refused.
+    pub(crate) fn refused_snapshots(&self) -> u64 {
+        self.refused_snapshots.load(Ordering::SeqCst)
     }
 
     /// Lets every append panic from now on.
@@ -227,6 +241,10 @@ impl Journal for Flawed {
     }
 
     fn save_snapshot(&self, shard: ShardId, at: Position, bytes: Bytes) -> Result<(), Fault> {
+        if self.refuses_snapshots.load(Ordering::SeqCst) {
+            self.refused_snapshots.fetch_add(1, Ordering::SeqCst);
+            return Err(Fault::corrupt("a snapshot", 0, "a test refuses it"));
+        }
         self.memory.save_snapshot(shard, at, bytes)
     }
 

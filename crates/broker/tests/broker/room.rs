@@ -155,3 +155,22 @@ async fn on_a_full_disk_survivors_make_way_though_less_is_dead_than_is_put_up_wi
     let left: Vec<_> = world.receive("q", 0).await.unwrap().into_iter().map(|message| message.body).collect();
     assert_eq!(left, ["stays"]);
 }
+
+#[tokio::test]
+async fn what_is_dead_is_given_back_although_a_snapshot_failed_and_nothing_happens_any_more() {
+    let retry = Duration::from_millis(20);
+    let mut options =
+        Options { trim_bytes: 1, snapshot_rest: Duration::ZERO, snapshot_retry: retry, ..Options::default() };
+    (options.shard.engine.usage.bucket_bytes, options.shard.engine.usage.segment_bytes) = (1, 4 << 10);
+    let world = World::over(Memory::automatic(), options);
+    world.create("q", Vec::new()).await;
+    world.send("q", message(&"x".repeat(20 << 10))).await.unwrap();
+    let received = world.receive("q", 0).await.unwrap().remove(0);
+    world.journal.refuse_snapshots(true);
+    world.delete("q", &received.receipt_handle).await.unwrap();
+    until("a snapshot that fails", || world.journal.refused_snapshots() > 0).await;
+    let sent = Address { position: Position(2), offset: 0, length: 1 };
+    assert!(world.journal.cached(ShardId(0), sent).is_some());
+    world.journal.refuse_snapshots(false);
+    until("the place of the message to be given back", || world.journal.cached(ShardId(0), sent).is_none()).await;
+}

@@ -96,8 +96,8 @@ it is answered. `cargo xtask test --step instructions` counts again and fails wh
 {} % dearer; `cargo xtask instructions --bless` writes this page. What a request costs in time, with many callers that
 share a sync, is another matter: [bench.md](bench.md).
 
-Written with {}; another compiler moves the figures, so with other tools the step leaves the
-comparison out and says so.
+Written with {}.
+Another compiler moves the figures, so with other tools the step leaves the comparison out and says so.
 
 | request | instructions |
 | --- | ---: |
