@@ -19,7 +19,7 @@ Usage: planted-bugs [OPTIONS]
 ";
 
 /// The crates that the simulator is built from.
-const CRATES: &[&str] = &["types", "engine", "shard", "journal", "sim"];
+const CRATES: &[&str] = &["types", "engine", "shard", "keyring", "journal", "sim"];
 
 /// What a line of the simulator begins with that tells of a failure in figures.
 const FOUND: &str = "found: ";
@@ -222,4 +222,20 @@ fn read_tree(root: &Path, below: &str, texts: &mut BTreeMap<String, String>) -> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_simulator_is_built_from_is_copied_whole() {
+        for name in CRATES {
+            let manifest = fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).expect("a manifest");
+            let ours = manifest.lines().filter_map(|line| line.strip_prefix("stanchion-"));
+            for other in ours.filter_map(|line| line.split(['.', ' ']).next()) {
+                assert!(CRATES.contains(&other), "{name} depends on {other}");
+            }
+        }
+    }
 }
