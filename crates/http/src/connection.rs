@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,6 +41,11 @@ pub(crate) struct Site {
 
 impl Site {
     async fn answer(&self, request: Request<Incoming>, way: Way) -> Result<Response<Full<Bytes>>, BodyError> {
+        if let (Scheme::Http, Some(door)) = (way.scheme, &self.door)
+            && let Some(away) = door.turn_away(request.uri(), request.headers())
+        {
+            return Ok(away);
+        }
         self.edge.handle(request, way, &self.inbound).await
     }
 }
@@ -50,7 +55,7 @@ pub(crate) async fn serve(stream: TcpStream, source: IpAddr, site: Arc<Site>, st
     // Answers are written whole; there is nothing to wait for.
     let _ = stream.set_nodelay(true);
     let result = match site.door {
-        None => plain(stream, source, site, stopped).await,
+        None => one_by_one(stream, Way { scheme: Scheme::Http, source }, site, stopped).await,
         // Apart, so that the many idle connections of a server without a certificate stay small.
         Some(_) => Box::pin(enter(stream, source, site, stopped)).await,
     };
@@ -62,64 +67,35 @@ pub(crate) async fn serve(stream: TcpStream, source: IpAddr, site: Arc<Site>, st
 /// Why a connection ended before its time.
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
-async fn plain(stream: TcpStream, source: IpAddr, site: Arc<Site>, stopped: watch::Receiver<()>) -> Result<(), Broken> {
-    let way = Way { scheme: Scheme::Http, source };
-    let idle_timeout = site.edge.options.idle_timeout;
-    let service = service_fn(move |request| {
-        let site = site.clone();
-        async move { site.answer(request, way).await }
-    });
-    one_by_one(stream, idle_timeout, service, stopped).await
-}
-
 async fn enter(
     stream: TcpStream,
     source: IpAddr,
     site: Arc<Site>,
     mut stopped: watch::Receiver<()>,
 ) -> Result<(), Broken> {
-    let Some(door) = &site.door else { return plain(stream, source, site, stopped).await };
+    let (plain, secure) = (Way { scheme: Scheme::Http, source }, Way { scheme: Scheme::Https, source });
+    let Some(door) = &site.door else { return one_by_one(stream, plain, site, stopped).await };
     let entered = tokio::select! {
         entered = tokio::time::timeout(site.edge.options.handshake_timeout, door.open(stream)) => entered??,
         _ = stopped.changed() => return Ok(()),
     };
-    let idle_timeout = site.edge.options.idle_timeout;
     match entered {
-        Entered::Plain(stream) => {
-            let service = service_fn(move |request: Request<Incoming>| {
-                let site = site.clone();
-                async move {
-                    let door = site.door.as_ref();
-                    match door.and_then(|door| door.turn_away(request.uri(), request.headers())) {
-                        Some(response) => Ok(response),
-                        None => site.answer(request, Way { scheme: Scheme::Http, source }).await,
-                    }
-                }
-            });
-            one_by_one(stream, idle_timeout, service, stopped).await
-        }
-        Entered::Http1(stream) => {
-            let service = service_fn(move |request| {
-                let site = site.clone();
-                async move { site.answer(request, Way { scheme: Scheme::Https, source }).await }
-            });
-            one_by_one(stream, idle_timeout, service, stopped).await
-        }
-        Entered::Http2(stream) => many_at_once(stream, source, site, stopped).await,
+        Entered::Plain(stream) => one_by_one(stream, plain, site, stopped).await,
+        Entered::Http1(stream) => one_by_one(stream, secure, site, stopped).await,
+        Entered::Http2(stream) => many_at_once(stream, secure, site, stopped).await,
     }
 }
 
 /// Serves HTTP/1.1: one request after the other.
-async fn one_by_one<I, S>(
-    stream: I,
-    idle_timeout: Duration,
-    service: S,
-    mut stopped: watch::Receiver<()>,
-) -> Result<(), Broken>
+async fn one_by_one<I>(stream: I, way: Way, site: Arc<Site>, mut stopped: watch::Receiver<()>) -> Result<(), Broken>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = BodyError>,
 {
+    let idle_timeout = site.edge.options.idle_timeout;
+    let service = service_fn(move |request| {
+        let site = site.clone();
+        async move { site.answer(request, way).await }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(idle_timeout)
@@ -139,12 +115,7 @@ where
 }
 
 /// Serves HTTP/2. Its library closes no idle connections, so that is done here.
-async fn many_at_once<I>(
-    stream: I,
-    source: IpAddr,
-    site: Arc<Site>,
-    mut stopped: watch::Receiver<()>,
-) -> Result<(), Broken>
+async fn many_at_once<I>(stream: I, way: Way, site: Arc<Site>, mut stopped: watch::Receiver<()>) -> Result<(), Broken>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -165,7 +136,7 @@ where
         service_fn(move |request| {
             let (site, request_under_way) = (site.clone(), activity.begin());
             async move {
-                let answer = site.answer(request, Way { scheme: Scheme::Https, source }).await;
+                let answer = site.answer(request, way).await;
                 drop(request_under_way);
                 answer
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use stanchion_journal::inspect::Damage;
 use stanchion_types::Timestamp;
+use stanchion_types::calendar::Date;
 
 /// Prints a line. A reader that has seen enough and left, such as `head`, is no reason to stop, nor to fail.
 macro_rules! say {
@@ -76,20 +77,8 @@ pub(crate) fn damage(damage: &Damage) -> String {
 
 /// Writes a moment as people read it: date and time in UTC, to the second.
 pub(crate) fn utc(at: Timestamp) -> String {
-    let seconds = at.seconds();
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    // Days are counted from 1 March of the year 0, so that a leap day ends its year; 719,468 of them lie before 1970.
-    // An era is 400 years, after which the calendar repeats.
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day_of_month:02} {hour:02}:{minute:02}:{second:02} UTC")
+    let Date { year, month, day, hour, minute, second } = Date::of(at.seconds());
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
 #[cfg(test)]
