@@ -43,6 +43,10 @@ pub struct Options {
     #[arg(long, default_value_t = 1000)]
     pub groups: u32,
 
+    /// Policy that the queues get when they are made, as JSON.
+    #[arg(long, value_name = "JSON")]
+    pub policy: Option<String>,
+
     /// How many connections to keep busy, each with one request at a time. In
     /// `produce-consume` the first half sends and the other half receives.
     #[arg(long, short = 'c', default_value_t = 16)]

@@ -79,6 +79,7 @@ pub(crate) enum Call<'a> {
     CreateQueue {
         name: &'a str,
         fifo: bool,
+        policy: Option<&'a str>,
     },
     DeleteQueue {
         queue: &'a Queue,

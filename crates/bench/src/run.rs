@@ -134,7 +134,7 @@ async fn create_queues(client: &mut Client, options: &Options, run: u64, queues:
     };
     for index in 0..count {
         let name = format!("{prefix}-{index}{suffix}");
-        let call = Call::CreateQueue { name: &name, fifo: options.fifo };
+        let call = Call::CreateQueue { name: &name, fifo: options.fifo, policy: options.policy.as_deref() };
         let url = client
             .call(&call, |protocol, body| protocol.queue_url(body))
             .await

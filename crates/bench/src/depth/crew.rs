@@ -78,7 +78,7 @@ impl Crew {
 
     /// This function creates a queue.
     pub(super) fn create(&mut self, name: &str, fifo: bool) -> Result<Queue, Error> {
-        let call = Call::CreateQueue { name, fifo };
+        let call = Call::CreateQueue { name, fifo, policy: None };
         let url = self.runtime.block_on(self.clients[0].call(&call, |protocol, body| protocol.queue_url(body)));
         url.map(Queue::new).map_err(refused)
     }

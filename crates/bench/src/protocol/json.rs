@@ -9,11 +9,18 @@ use std::io::Write;
 pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
     let begun = head.begin(buffer, "/", "application/x-amz-json-1.0", Some(call.action()));
     match *call {
-        Call::CreateQueue { name, fifo } => {
+        Call::CreateQueue { name, fifo, policy } => {
             buffer.extend_from_slice(b"{\"QueueName\":");
             string(buffer, name);
-            if fifo {
-                buffer.extend_from_slice(b",\"Attributes\":{\"FifoQueue\":\"true\"}");
+            let attributes = [("FifoQueue", fifo.then_some("true")), ("Policy", policy)];
+            let given = attributes.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            for (index, (name, value)) in given.clone().enumerate() {
+                let before = if index == 0 { ",\"Attributes\":{" } else { "," };
+                append(buffer, format_args!("{before}\"{name}\":"));
+                string(buffer, value);
+            }
+            if given.count() > 0 {
+                buffer.push(b'}');
             }
         }
         Call::DeleteQueue { queue } | Call::PurgeQueue { queue } => queue_url_member(buffer, queue),

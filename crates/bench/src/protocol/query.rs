@@ -21,11 +21,14 @@ pub(super) fn encode(head: &Head, call: &Call<'_>, buffer: &mut Vec<u8>) {
     let begun = head.begin(buffer, path, "application/x-www-form-urlencoded", None);
     append(buffer, format_args!("Action={}&Version=2012-11-05", call.action().name()));
     match *call {
-        Call::CreateQueue { name, fifo } => {
+        Call::CreateQueue { name, fifo, policy } => {
             buffer.extend_from_slice(b"&QueueName=");
             value(buffer, name);
-            if fifo {
-                buffer.extend_from_slice(b"&Attribute.1.Name=FifoQueue&Attribute.1.Value=true");
+            let attributes = [("FifoQueue", fifo.then_some("true")), ("Policy", policy)];
+            let given = attributes.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            for (number, (name, text)) in (1..).zip(given) {
+                append(buffer, format_args!("&Attribute.{number}.Name={name}&Attribute.{number}.Value="));
+                value(buffer, text);
             }
         }
         Call::DeleteQueue { .. } | Call::PurgeQueue { .. } => {}

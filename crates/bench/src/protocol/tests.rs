@@ -27,11 +27,21 @@ fn every_call_is_the_json_request_that_the_service_documents() {
     let message = Outgoing { body: b"hello", fifo: None, delay_seconds: None };
     let handles = ["a+/=".to_owned(), "\"".to_owned()];
     for (call, target, expected) in [
-        (Call::CreateQueue { name: "q", fifo: false }, "CreateQueue", r#"{"QueueName":"q"}"#),
+        (Call::CreateQueue { name: "q", fifo: false, policy: None }, "CreateQueue", r#"{"QueueName":"q"}"#),
         (
-            Call::CreateQueue { name: "q.fifo", fifo: true },
+            Call::CreateQueue { name: "q.fifo", fifo: true, policy: None },
             "CreateQueue",
             r#"{"QueueName":"q.fifo","Attributes":{"FifoQueue":"true"}}"#,
+        ),
+        (
+            Call::CreateQueue { name: "q", fifo: false, policy: Some(r#"{"a":1}"#) },
+            "CreateQueue",
+            r#"{"QueueName":"q","Attributes":{"Policy":"{\"a\":1}"}}"#,
+        ),
+        (
+            Call::CreateQueue { name: "q.fifo", fifo: true, policy: Some("{}") },
+            "CreateQueue",
+            r#"{"QueueName":"q.fifo","Attributes":{"FifoQueue":"true","Policy":"{}"}}"#,
         ),
         (Call::DeleteQueue { queue: &queue }, "DeleteQueue", r#"{"QueueUrl":"URL"}"#),
         (Call::PurgeQueue { queue: &queue }, "PurgeQueue", r#"{"QueueUrl":"URL"}"#),
@@ -83,9 +93,14 @@ fn every_call_is_the_form_that_the_service_documents() {
     let handles = ["a+/=".to_owned()];
     for (call, path, expected) in [
         (
-            Call::CreateQueue { name: "q.fifo", fifo: true },
+            Call::CreateQueue { name: "q.fifo", fifo: true, policy: None },
             "/",
             "Action=CreateQueue&Version=2012-11-05&QueueName=q%2Efifo&Attribute.1.Name=FifoQueue&Attribute.1.Value=true",
+        ),
+        (
+            Call::CreateQueue { name: "q", fifo: false, policy: Some("{}") },
+            "/",
+            "Action=CreateQueue&Version=2012-11-05&QueueName=q&Attribute.1.Name=Policy&Attribute.1.Value=%7B%7D",
         ),
         (
             Call::Send { queue: &queue, message },

@@ -8,7 +8,7 @@ use super::MESSAGES_USUAL;
 use super::figures::Series;
 use super::row::{Row, Unit};
 use super::stage::{Load, Stage};
-use super::subject::{Running, Subject};
+use super::subject::{Running, Settings, Subject};
 use crate::peer::{Effort, Peer, Software, Task, load};
 use stanchion_bench::{Report, Section};
 
@@ -104,7 +104,7 @@ struct Guest {
 /// This server itself could not be measured.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<(Vec<Beside>, Vec<String>), String> {
     let mut failures = Vec::new();
-    let mut guests = vec![enter(stage, stage.start(Subject::Stanchion)?, "Stanchion", OWN_PROMISE)?];
+    let mut guests = vec![enter(stage, stage.start(Subject::Stanchion(Settings::USUAL))?, "Stanchion", OWN_PROMISE)?];
     for peer in Peer::ALL {
         eprintln!("  starting {}", peer.name());
         let software = stage.options.peers.as_ref().ok_or_else(|| "--peers names no directory".to_owned())?;

@@ -39,6 +39,17 @@ impl Series {
         Self(self.0.iter().map(|figure| figure * factor).collect())
     }
 
+    /// This function subtracts round by round.
+    pub(super) fn less(&self, other: &Self) -> Self {
+        assert_eq!(self.0.len(), other.0.len(), "both sides take part in every round");
+        Self(self.0.iter().zip(&other.0).map(|(figure, other)| figure - other).collect())
+    }
+
+    /// This function replaces every figure that is higher.
+    pub(super) fn at_most(&self, most: f64) -> Self {
+        Self(self.0.iter().map(|figure| figure.min(most)).collect())
+    }
+
     /// This function takes the lower figure round by round.
     pub(super) fn lower(&self, other: &Self) -> Self {
         assert_eq!(self.0.len(), other.0.len(), "both sides take part in every round");
@@ -84,5 +95,7 @@ mod tests {
     fn whichever_binds_is_found_round_by_round() {
         assert_eq!(series(&[1.0, 5.0]).lower(&series(&[2.0, 3.0])), series(&[1.0, 3.0]));
         assert_eq!(series(&[1.0, 5.0]).times(2.0), series(&[2.0, 10.0]));
+        assert_eq!(series(&[7.0, 15.0]).at_most(12.0), series(&[7.0, 12.0]));
+        assert_eq!(series(&[7.0, 5.0]).less(&series(&[2.0, 6.0])), series(&[5.0, -1.0]));
     }
 }

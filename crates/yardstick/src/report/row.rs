@@ -37,6 +37,8 @@ impl Unit {
 pub(super) enum Bound {
     /// Anything: it is shown for comparison.
     Shown,
+    /// Anything: it is shown beside another figure.
+    Beside(Other),
     /// At most so many times another figure.
     AtMostTimes(f64, Other),
     /// At least so many times another figure.
@@ -74,6 +76,12 @@ impl Row {
     /// This function makes a row that has no bound.
     pub(super) fn shown(name: impl Into<String>, unit: Unit, figures: Series) -> Self {
         Self { name: name.into(), unit, figures, bound: Bound::Shown, chart: None }
+    }
+
+    /// This function makes a row that has no bound, and shows another figure beside.
+    pub(super) fn compared(name: impl Into<String>, unit: Unit, figures: Series, other: (&str, Series)) -> Self {
+        let other = Other { name: other.0.to_owned(), figures: other.1 };
+        Self { name: name.into(), unit, figures, bound: Bound::Beside(other), chart: None }
     }
 
     /// This function makes a row whose figure may be `factor` times another.
@@ -115,7 +123,9 @@ impl Row {
     /// one.
     pub(super) fn ratio(&self) -> Option<Series> {
         match &self.bound {
-            Bound::AtMostTimes(_, other) | Bound::AtLeastTimes(_, other) => Some(self.figures.over(&other.figures)),
+            Bound::Beside(other) | Bound::AtMostTimes(_, other) | Bound::AtLeastTimes(_, other) => {
+                Some(self.figures.over(&other.figures))
+            }
             Bound::Shown | Bound::AtMost(_) => None,
         }
     }
@@ -182,5 +192,7 @@ mod tests {
     #[test]
     fn what_is_only_shown_has_no_verdict() {
         assert_eq!(Row::shown("x", Unit::Micros, series(&[1.0])).verdict(), None);
+        let compared = Row::compared("x", Unit::Micros, series(&[1.0]), ("y", series(&[4.0])));
+        assert_eq!((compared.verdict(), compared.ratio()), (None, Some(series(&[0.25]))));
     }
 }

@@ -151,6 +151,7 @@ impl<'a> Stage<'a> {
         }
         let mut options = Words::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?.options;
         options.endpoint.clone_from(&running.server.endpoint);
+        options.policy = running.subject.queue_policy().map(str::to_owned);
         if let Subject::Peer(_) = running.subject {
             options.headers.push(AUTHORIZATION.to_owned());
         }

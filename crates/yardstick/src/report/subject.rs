@@ -1,11 +1,15 @@
 //! The programs that are measured.
 
+mod settings;
+
 use crate::ladder::{Rung, Syncing};
 use crate::peer::{Peer, Software};
 use clap::ValueEnum;
 use stanchion_bench::server::{Home, Server};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub(super) use settings::Settings;
 
 /// The binaries that subjects are started from.
 #[derive(Debug, Clone)]
@@ -31,8 +35,8 @@ impl Programs {
 /// variant here, and to name it in the works that it takes part in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// The server, with its default settings.
-    Stanchion,
+    /// The server.
+    Stanchion(Settings),
     /// A program of the ladder; `Syncing` is for those that write.
     Rung(Rung, Syncing),
     /// A server of others.
@@ -43,7 +47,7 @@ impl Subject {
     /// This function gives the name that the report uses.
     pub(super) fn name(self) -> String {
         let (rung, syncing) = match self {
-            Self::Stanchion => return "Stanchion".to_owned(),
+            Self::Stanchion(settings) => return settings.name().to_owned(),
             Self::Peer(peer) => return peer.name().to_owned(),
             Self::Rung(rung, syncing) => (rung, syncing),
         };
@@ -65,7 +69,16 @@ impl Subject {
 
     /// This function tells whether requests to it must be signed.
     pub(super) fn verifies(self) -> bool {
-        matches!(self, Self::Rung(rung, _) if rung.verifies())
+        match self {
+            Self::Stanchion(settings) => settings.signed,
+            Self::Rung(rung, _) => rung.verifies(),
+            Self::Peer(_) => false,
+        }
+    }
+
+    /// This function gives the policy that its queues get.
+    pub(super) fn queue_policy(self) -> Option<&'static str> {
+        matches!(self, Self::Stanchion(settings) if settings.signed).then_some(settings::QUEUE_POLICY)
     }
 
     /// This function starts a peer that is installed in a directory of its own
@@ -81,7 +94,10 @@ impl Subject {
     pub(super) fn start(self, programs: &Programs, parent: &Path, number: u32) -> Result<Running, String> {
         let home = Home::make(parent, &format!("subject-{number}")).map_err(|error| error.to_string())?;
         let server = match self {
-            Self::Stanchion => Server::start(&programs.server, &[], &home),
+            Self::Stanchion(settings) => {
+                let arguments = settings.arguments(&home).map_err(|source| format!("settings: {source}"))?;
+                Server::start(&programs.server, &arguments, &home)
+            }
             Self::Rung(rung, syncing) => {
                 let mut command = Command::new(&programs.yardstick);
                 command.arg("serve").arg(word(rung)).arg("--sync").arg(word(syncing)).arg("--dir").arg(home.path());

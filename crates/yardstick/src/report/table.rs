@@ -87,7 +87,7 @@ fn line(out: &mut String, row: &Row) -> std::fmt::Result {
     let figures = &row.figures;
     write!(out, "| {} | {} | {} |", row.name, figure(figures.median(), row.unit), spread(figures.spread()))?;
     match (&row.bound, row.ratio()) {
-        (Bound::AtMostTimes(_, other) | Bound::AtLeastTimes(_, other), Some(ratio)) => write!(
+        (Bound::Beside(other) | Bound::AtMostTimes(_, other) | Bound::AtLeastTimes(_, other), Some(ratio)) => write!(
             out,
             " {}: {} | {:.2} | {} |",
             other.name,
@@ -98,7 +98,7 @@ fn line(out: &mut String, row: &Row) -> std::fmt::Result {
         _ => write!(out, " | | |")?,
     }
     match &row.bound {
-        Bound::Shown => write!(out, " |")?,
+        Bound::Shown | Bound::Beside(_) => write!(out, " |")?,
         Bound::AtMostTimes(factor, _) => write!(out, " at most {factor} |")?,
         Bound::AtLeastTimes(factor, _) => write!(out, " at least {factor} |")?,
         Bound::AtMost(most) if *most > 0.0 => write!(out, " at most {most} {} |", row.unit.name())?,

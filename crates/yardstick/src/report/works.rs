@@ -2,6 +2,7 @@
 
 mod binary;
 mod cycle;
+mod defences;
 mod drain;
 mod empty;
 mod fifo;
@@ -26,6 +27,8 @@ pub(super) enum Work {
     Send,
     /// Sends in batches of ten, on the whole ladder.
     SendBatch,
+    /// What signatures, policies and encryption cost a send.
+    Defences,
     /// Receives and deletes of ten from a full queue.
     Drain,
     /// Send, receive and delete one, on 1, 16 and 256 connections.
@@ -80,6 +83,7 @@ impl Work {
         match self {
             Self::Send => send::single(stage),
             Self::SendBatch => send::batch(stage),
+            Self::Defences => defences::measure(stage),
             Self::Drain => drain::measure(stage),
             Self::Cycle => cycle::measure(stage),
             Self::Fifo => fifo::measure(stage),

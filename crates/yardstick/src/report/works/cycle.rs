@@ -2,7 +2,7 @@
 
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 
 /// What a cycle may cost beside a send on as many connections.
 const FACTOR: f64 = 3.2;
@@ -11,7 +11,7 @@ const COLLAPSE_FACTOR: f64 = 1.0;
 
 /// This function measures cycles beside sends, from one connection to many.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
-    let running = stage.start(Subject::Stanchion)?;
+    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let messages = stage.options.messages;
     let loads = |connections: u32, messages: u64| {
         let load = |word: &str| (&running, Load::new(format!("{word} -c {connections}"), messages));

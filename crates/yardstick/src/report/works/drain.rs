@@ -2,7 +2,7 @@
 
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 
 /// What a receive, and a delete, may cost beside a send.
 const RECEIVE_FACTOR: f64 = 1.0;
@@ -11,7 +11,7 @@ const DELETE_FACTOR: f64 = 0.6;
 /// This function measures receives and deletes beside the sends that filled the
 /// queue.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
-    let running = stage.start(Subject::Stanchion)?;
+    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let [turns] = stage.take_turns([(&running, Load::new("receive", 2 * stage.options.messages))])?;
     let sends = || ("sending them by batches", turns.cpu("fill"));
     Ok(vec![

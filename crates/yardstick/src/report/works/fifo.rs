@@ -2,14 +2,14 @@
 
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 
 /// What a work may cost beside the same on a standard queue.
 const FACTOR: f64 = 1.3;
 
 /// This function measures works on a queue with 1,000 groups.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
-    let running = stage.start(Subject::Stanchion)?;
+    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let messages = stage.options.messages;
     let mut rows = Vec::new();
     // A receive locks groups until the delete, so the two go together.

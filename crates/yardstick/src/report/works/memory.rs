@@ -3,7 +3,7 @@
 use crate::report::figures::Series;
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 use stanchion_bench::process;
 
 /// Mebibytes that may be resident before the first message, and after the last.
@@ -20,7 +20,7 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     for round in 1..=stage.options.rounds {
         eprintln!("  round {round}: {messages} messages through a new server");
-        let running = stage.start(Subject::Stanchion)?;
+        let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
         let resident = || process::sample(running.server.pid()).map(|sample| mib(sample.resident_bytes));
         idle.push(resident().map_err(|error| error.to_string())?);
         stage.bear(&running, &Load::new("receive", messages))?;

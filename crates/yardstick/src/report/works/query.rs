@@ -2,7 +2,7 @@
 
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 
 /// What a work may cost beside the same in JSON.
 const FACTOR: f64 = 1.5;
@@ -12,7 +12,7 @@ type Part = (&'static str, &'static str);
 
 /// This function measures works in both protocols.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
-    let running = stage.start(Subject::Stanchion)?;
+    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let messages = stage.options.messages;
     let mut rows = Vec::new();
     let works: [(&str, u64, &[Part]); 3] = [

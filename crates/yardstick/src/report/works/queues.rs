@@ -2,7 +2,7 @@
 
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 
 /// What a work may cost beside the same on one queue.
 const FACTOR: f64 = 1.3;
@@ -10,7 +10,7 @@ const FACTOR: f64 = 1.3;
 /// This function measures works on 10,000 queues, each connection taking turns
 /// through ten of them.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
-    let running = stage.start(Subject::Stanchion)?;
+    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let messages = stage.options.messages;
     let mut rows = Vec::new();
     for (words, messages, section, name) in

@@ -5,20 +5,25 @@ use crate::ladder::{Rung, Syncing};
 use crate::report::figures::Series;
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage, Turns};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
+
+const PLAIN: Subject = Subject::Stanchion(Settings::PLAIN);
+const USUAL: Subject = Subject::Stanchion(Settings::USUAL);
 
 /// What a batch may cost beside the fifth rung, and a single message.
 const BATCH_FACTOR: f64 = 1.5;
 const SINGLE_FACTOR: f64 = 1.25;
 
-/// The ladder from its bottom, and the server in the middle of the turns.
-const SUBJECTS: [Subject; 9] = [
+/// The ladder from its bottom, and the server in the middle of the turns: as the fifth rung does not encrypt, the bound is
+/// for the server without encryption, and with it is shown beside.
+const SUBJECTS: [Subject; 10] = [
     Subject::Rung(Rung::Raw, Syncing::Serving),
     Subject::Rung(Rung::Hyper, Syncing::Serving),
     Subject::Rung(Rung::Parsed, Syncing::Serving),
     Subject::Rung(Rung::Signed, Syncing::Serving),
     DURABLE[0],
-    Subject::Stanchion,
+    PLAIN,
+    USUAL,
     DURABLE[1],
     Subject::Rung(Rung::Full, Syncing::Serving),
     Subject::Rung(Rung::Full, Syncing::Thread),
@@ -39,13 +44,21 @@ pub(super) fn batch(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
 fn measure(stage: &Stage<'_>, section: &str, load: &Load, (name, factor): (&str, f64)) -> Result<Vec<Row>, String> {
     let running = stage.start_all(SUBJECTS)?;
     let turns = stage.take_turns(running.each_ref().map(|running| (running, load.clone())))?;
-    let [raw, .., serving, stanchion, thread, _, _] = &turns;
+    let [raw, .., serving, plain, usual, thread, _, _] = &turns;
     let generator = raw.generator_cpu(section);
     let (chosen, limit) = cheaper(section, (DURABLE[0], serving), (DURABLE[1], thread));
     let chart = format!("{name}: CPU of the server");
     let mut rows = vec![
-        Row::at_most_times(name, Unit::Micros, stanchion.cpu(section), factor, (&chosen, limit))
-            .charted(&chart, Subject::Stanchion.name()),
+        Row::at_most_times(
+            format!("{name}, encryption off"),
+            Unit::Micros,
+            plain.cpu(section),
+            factor,
+            (&chosen, limit.clone()),
+        )
+        .charted(&chart, PLAIN.name()),
+        Row::compared(format!("{name}, encrypted"), Unit::Micros, usual.cpu(section), (&chosen, limit))
+            .charted(&chart, USUAL.name()),
         Row::at_most_times(
             format!("{name}: the load generator"),
             Unit::Micros,
@@ -54,7 +67,7 @@ fn measure(stage: &Stage<'_>, section: &str, load: &Load, (name, factor): (&str,
             (&SUBJECTS[0].name(), raw.cpu(section)),
         ),
     ];
-    for (subject, turns) in SUBJECTS.iter().zip(&turns).filter(|(subject, _)| **subject != Subject::Stanchion) {
+    for (subject, turns) in SUBJECTS.iter().zip(&turns).filter(|(subject, _)| ![PLAIN, USUAL].contains(subject)) {
         let subject = subject.name();
         let row = Row::shown(format!("{name}: {subject}"), Unit::Micros, turns.cpu(section));
         rows.push(row.charted(&chart, subject));

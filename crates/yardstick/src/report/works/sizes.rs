@@ -8,7 +8,7 @@ use crate::report::disk;
 use crate::report::figures::Series;
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 
 /// What a small message may cost beside the fifth rung.
 const SMALL_FACTOR: f64 = 1.25;
@@ -28,7 +28,8 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
 }
 
 fn small(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
-    let running = stage.start_all([DURABLE[0], Subject::Stanchion, DURABLE[1]])?;
+    let server = [Settings::PLAIN, Settings::USUAL].map(Subject::Stanchion);
+    let running = stage.start_all([DURABLE[0], server[0], server[1], DURABLE[1]])?;
     let messages = stage.options.messages;
     let mut rows = Vec::new();
     for (section, messages, name) in [
@@ -36,16 +37,23 @@ fn small(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
         ("send-batch", 3 * messages, "64 B: SendMessageBatch of 10, by message"),
     ] {
         let load = Load::new(format!("{section} --size 64"), messages);
-        let [serving, stanchion, thread] =
+        let [serving, plain, usual, thread] =
             stage.take_turns(running.each_ref().map(|running| (running, load.clone())))?;
         let (limit, figures) = cheaper(section, (DURABLE[0], &serving), (DURABLE[1], &thread));
-        rows.push(Row::at_most_times(name, Unit::Micros, stanchion.cpu(section), SMALL_FACTOR, (&limit, figures)));
+        rows.push(Row::at_most_times(
+            format!("{name}, encryption off"),
+            Unit::Micros,
+            plain.cpu(section),
+            SMALL_FACTOR,
+            (&limit, figures.clone()),
+        ));
+        rows.push(Row::compared(format!("{name}, encrypted"), Unit::Micros, usual.cpu(section), (&limit, figures)));
     }
     Ok(rows)
 }
 
 fn large(stage: &Stage<'_>, size: usize, name: &str) -> Result<Row, String> {
-    let running = stage.start(Subject::Stanchion)?;
+    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let mebibytes = (LARGE_MIB * stage.options.messages / MESSAGES_USUAL).max(16);
     let messages = (mebibytes << 20) / size as u64;
     let load = Load::new(format!("send -c 16 --size {size}"), messages);

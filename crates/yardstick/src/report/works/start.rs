@@ -3,7 +3,7 @@
 use crate::report::figures::Series;
 use crate::report::row::{Row, Unit};
 use crate::report::stage::Stage;
-use crate::report::subject::{Running, Subject};
+use crate::report::subject::{Running, Settings, Subject};
 use stanchion_bench::process;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -26,7 +26,7 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
     let (mut started, mut idle) = (Vec::new(), Vec::new());
     for round in 1..=stage.options.rounds {
         eprintln!("  round {round}: a start");
-        let running = stage.start(Subject::Stanchion)?;
+        let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
         create_queue(&running).map_err(|source| format!("the first request: {source}"))?;
         started.push(running.server.started.elapsed().as_secs_f64() * 1e3);
         idle.push(watch(&running).map_err(|error| error.to_string())?);

@@ -2,7 +2,7 @@
 
 use crate::report::row::{Row, Unit};
 use crate::report::stage::{Load, Stage};
-use crate::report::subject::Subject;
+use crate::report::subject::{Settings, Subject};
 
 /// Milliseconds that half of the wake-ups, and 99 in a hundred, may take.
 const MEDIAN_MS: f64 = 0.3;
@@ -11,7 +11,7 @@ const P99_MS: f64 = 1.5;
 /// This function measures wake-ups of one receiver, on a machine that does
 /// nothing else.
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
-    let running = stage.start(Subject::Stanchion)?;
+    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let load = Load::new("long-poll -c 1 --gap 5ms", stage.options.messages / 200);
     let [turns] = stage.take_turns([(&running, load)])?;
     let (median, p99) = turns.latency("long-poll", "wake-up");
