@@ -8,15 +8,15 @@
 
 mod shared;
 
-use std::any::Any;
-use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use bytes::Bytes;
-use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Durability, Options};
+use stanchion_journal::local::between::{Between, Interposed};
+use stanchion_journal::local::{Directory, DiskFile, Durability, Options};
 use stanchion_journal::{Address, Fault, Journal, Local, Position, Record, ShardId};
 
 use shared::{acquire, cpu};
@@ -34,85 +34,16 @@ const SINGLES: ShardId = ShardId(1);
 const MIXED: [ShardId; 2] = [ShardId(2), ShardId(3)];
 const LARGE: ShardId = ShardId(4);
 
-/// A directory that counts reads.
+/// Counts reads.
+#[derive(Default)]
 struct Counting {
-    inner: Directory,
-    reads: Arc<AtomicU64>,
+    reads: AtomicU64,
 }
 
-struct CountingFile {
-    inner: Arc<dyn DiskFile>,
-    reads: Arc<AtomicU64>,
-}
-
-impl Counting {
-    fn count(&self, inner: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(CountingFile { inner, reads: Arc::clone(&self.reads) })
-    }
-}
-
-impl Disk for Counting {
-    fn root(&self) -> &Path {
-        self.inner.root()
-    }
-
-    fn keyring(&self) -> Option<Arc<stanchion_keyring::Keyring>> {
-        self.inner.keyring()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {
-        self.inner.lock(name)
-    }
-
-    fn make_directory(&self, name: &str) -> io::Result<()> {
-        self.inner.make_directory(name)
-    }
-
-    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.inner.list(directory)
-    }
-
-    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        self.inner.open(name, access).map(|file| self.count(file))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.inner.create(name).map(|file| self.count(file))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.inner.remove(name)
-    }
-
-    fn sync_directory(&self, directory: &str) -> io::Result<()> {
-        self.inner.sync_directory(directory)
-    }
-}
-
-impl DiskFile for CountingFile {
-    fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-        self.inner.write_at(slices, offset)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+impl Between for Counting {
+    fn read_at(&self, _: &str, file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        self.inner.read_at(buffer, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.inner.sync()
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.inner.length()
-    }
-
-    fn reserve(&self, length: u64) -> io::Result<bool> {
-        self.inner.reserve(length)
+        file.read_at(buffer, offset)
     }
 }
 
@@ -121,8 +52,9 @@ fn main() {
     let temporary = || std::env::temp_dir().join(format!("read-bench-{}", std::process::id()));
     let directory = arguments.next().map_or_else(temporary, PathBuf::from);
     let seconds = arguments.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(2.0);
-    let reads = Arc::new(AtomicU64::new(0));
-    let disk = Counting { inner: Directory::new(directory.clone()), reads: Arc::clone(&reads) };
+    let counting = Arc::new(Counting::default());
+    let reads = &counting.reads;
+    let disk = Interposed::new(Directory::new(directory.clone()), Arc::clone(&counting));
     let options = Options { durability: Durability::Memory, cache_bytes: 0, ..Options::default() };
     let journal = Local::open_on(Arc::new(disk), options).expect("opens");
     fill(&journal, &[BATCHES], RECORDS, (BODY + ABOUT) * TEN as usize);
@@ -133,11 +65,11 @@ fn main() {
     let of_batch = |body: u64| (body / TEN % RECORDS + 1, (body % TEN) as u32);
     let of_large = |body: u64| (body / 100 % (RECORDS / 10) + 1, (body % 100) as u32);
     println!("{:>12} {:>12} {:>14}", "ten bodies", "CPU ns/body", "reads/fetch");
-    measure(&journal, &reads, "one record", BATCHES, seconds, of_batch);
-    measure(&journal, &reads, "large record", LARGE, seconds, of_large);
-    measure(&journal, &reads, "neighbours", SINGLES, seconds, whole);
-    measure(&journal, &reads, "mixed", MIXED[0], seconds, whole);
-    measure(&journal, &reads, "scattered", SINGLES, seconds, |index| whole(index * 7919));
+    measure(&journal, reads, "one record", BATCHES, seconds, of_batch);
+    measure(&journal, reads, "large record", LARGE, seconds, of_large);
+    measure(&journal, reads, "neighbours", SINGLES, seconds, whole);
+    measure(&journal, reads, "mixed", MIXED[0], seconds, whole);
+    measure(&journal, reads, "scattered", SINGLES, seconds, |index| whole(index * 7919));
     journal.close().expect("closes");
     drop(journal);
     std::fs::remove_dir_all(&directory).expect("removes its own directory");

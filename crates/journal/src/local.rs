@@ -25,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stanchion_keyring::Keyring;
 
+pub mod between;
 mod catalogue;
 pub(crate) mod disk;
 pub(crate) mod frame;

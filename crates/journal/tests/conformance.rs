@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use stanchion_journal::conformance::{self, Medium};
+use stanchion_journal::local::between::{Between, Interposed};
 use stanchion_journal::local::simulated::Simulated;
-use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Durability, Options};
+use stanchion_journal::local::{Directory, Disk, DiskFile, Durability, Options};
 use stanchion_journal::{Fault, Journal, Local, Memory};
 use stanchion_keyring::Keyring;
 
@@ -67,7 +68,8 @@ impl Medium for OnSimulatedDisk {
 struct InDirectory {
     directory: tempfile::TempDir,
     options: Options,
-    disk: Arc<Fragile>,
+    disk: Arc<dyn Disk>,
+    fragile: Arc<Fragile>,
     current: Weak<Local>,
 }
 
@@ -76,75 +78,24 @@ fn settle(journal: &Weak<Local>) {
     journal.upgrade().expect("the journal is open").settle();
 }
 
-/// A directory whose next sync may be made to fail.
+/// Makes the next sync fail if told to.
+#[derive(Default)]
 struct Fragile {
-    directory: Directory,
-    fail: Arc<AtomicBool>,
+    fail: AtomicBool,
 }
 
-struct FragileFile {
-    file: Arc<dyn DiskFile>,
-    fail: Arc<AtomicBool>,
-}
-
-impl Disk for Fragile {
-    fn root(&self) -> &std::path::Path {
-        self.directory.root()
-    }
-    fn keyring(&self) -> Option<Arc<Keyring>> {
-        self.directory.keyring()
-    }
-    fn lock(&self, name: &str) -> std::io::Result<Box<dyn std::any::Any + Send + Sync>> {
-        self.directory.lock(name)
-    }
-    fn make_directory(&self, name: &str) -> std::io::Result<()> {
-        self.directory.make_directory(name)
-    }
-    fn list(&self, directory: &str) -> std::io::Result<Vec<String>> {
-        self.directory.list(directory)
-    }
-    fn open(&self, name: &str, access: Access) -> std::io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(FragileFile { file: self.directory.open(name, access)?, fail: Arc::clone(&self.fail) }))
-    }
-    fn create(&self, name: &str) -> std::io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(FragileFile { file: self.directory.create(name)?, fail: Arc::clone(&self.fail) }))
-    }
-    fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
-        self.directory.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> std::io::Result<()> {
-        self.directory.remove(name)
-    }
-    fn sync_directory(&self, directory: &str) -> std::io::Result<()> {
-        self.directory.sync_directory(directory)
-    }
-}
-
-impl DiskFile for FragileFile {
-    fn write_at(&self, slices: &mut [std::io::IoSlice<'_>], offset: u64) -> std::io::Result<()> {
-        self.file.write_at(slices, offset)
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-    fn sync(&self) -> std::io::Result<()> {
+impl Between for Fragile {
+    fn sync(&self, file: &dyn DiskFile) -> std::io::Result<()> {
         if self.fail.swap(false, Ordering::AcqRel) {
             return Err(std::io::Error::other("injected"));
         }
-        self.file.sync()
-    }
-    fn length(&self) -> std::io::Result<u64> {
-        self.file.length()
-    }
-    fn reserve(&self, length: u64) -> std::io::Result<bool> {
-        self.file.reserve(length)
+        file.sync()
     }
 }
 
 impl Medium for InDirectory {
     fn open(&mut self) -> Arc<dyn Journal> {
-        let disk: Arc<dyn Disk> = Arc::clone(&self.disk) as Arc<dyn Disk>;
-        let journal = Local::open_on(disk, self.options);
+        let journal = Local::open_on(Arc::clone(&self.disk), self.options);
         let journal = Arc::new(journal.unwrap_or_else(|fault| panic!("{}: {fault}", self.directory.path().display())));
         self.current = Arc::downgrade(&journal);
         journal
@@ -156,7 +107,7 @@ impl Medium for InDirectory {
 
     fn fail_next_sync(&mut self) {
         settle(&self.current);
-        self.disk.fail.store(true, Ordering::Release);
+        self.fragile.fail.store(true, Ordering::Release);
     }
 }
 
@@ -239,7 +190,7 @@ fn keyring() -> Option<Arc<Keyring>> {
 
 fn in_directory(options: Options, keyring: Option<Arc<Keyring>>) -> Box<dyn Medium> {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let fail = Arc::default();
-    let disk = Arc::new(Fragile { directory: Directory::new(directory.path()).with_keyring(keyring), fail });
-    Box::new(InDirectory { directory, options, disk, current: Weak::new() })
+    let fragile = Arc::new(Fragile::default());
+    let disk = Interposed::new(Directory::new(directory.path()).with_keyring(keyring), Arc::clone(&fragile));
+    Box::new(InDirectory { directory, options, disk: Arc::new(disk), fragile, current: Weak::new() })
 }

@@ -1,9 +1,7 @@
 //! A disk that cannot read what it holds: `EIO` where it hurts.
 
-use std::any::Any;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -11,8 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stanchion_journal::inspect::{self, Archive, Entry, FrameKind};
+use stanchion_journal::local::between::{Between, Interposed};
 use stanchion_journal::local::simulated::Simulated;
-use stanchion_journal::local::{Access, Directory, Disk, DiskFile, Options};
+use stanchion_journal::local::{Directory, Disk, DiskFile, Options};
 use stanchion_journal::{Address, Fault, Journal, Listener, Local, Position, Record, ShardId};
 
 const SHARD: ShardId = ShardId(0);
@@ -24,113 +23,49 @@ const LONG: Duration = Duration::from_secs(20);
 type Unreadable = Option<(String, Range<u64>)>;
 
 /// A disk of which some bytes of one file cannot be read.
-#[derive(Clone)]
+#[derive(Default)]
 struct Worn {
     disk: Simulated,
-    unreadable: Arc<Mutex<Unreadable>>,
-    /// How often files have been read.
-    reads: Arc<AtomicU64>,
-    /// How many bytes that were at most.
-    bytes: Arc<AtomicU64>,
+    wear: Arc<Wear>,
 }
 
-struct WornFile {
-    name: String,
-    file: Arc<dyn DiskFile>,
-    unreadable: Arc<Mutex<Unreadable>>,
-    reads: Arc<AtomicU64>,
-    bytes: Arc<AtomicU64>,
+/// What wear does to reads, and how many there were.
+#[derive(Default)]
+struct Wear {
+    unreadable: Mutex<Unreadable>,
+    /// How often files have been read.
+    reads: AtomicU64,
+    /// How many bytes that were at most.
+    bytes: AtomicU64,
 }
 
 impl Worn {
-    fn new(disk: Simulated) -> Worn {
-        Worn { disk, unreadable: Arc::default(), reads: Arc::default(), bytes: Arc::default() }
+    /// Returns the disk as the journal sees it.
+    fn seen(&self) -> Arc<dyn Disk> {
+        Arc::new(Interposed::new(self.disk.clone(), Arc::clone(&self.wear)))
     }
 
     fn break_at(&self, name: &str, bytes: Range<u64>) {
-        *self.unreadable.lock().unwrap() = Some((name.to_owned(), bytes));
-    }
-
-    fn wrap(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        let (unreadable, reads, bytes) = (self.unreadable.clone(), self.reads.clone(), self.bytes.clone());
-        Arc::new(WornFile { name: name.to_owned(), file, unreadable, reads, bytes })
+        *self.wear.unreadable.lock().unwrap() = Some((name.to_owned(), bytes));
     }
 }
 
-impl Disk for Worn {
-    fn root(&self) -> &Path {
-        self.disk.root()
-    }
-
-    fn keyring(&self) -> Option<Arc<stanchion_keyring::Keyring>> {
-        self.disk.keyring()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {
-        self.disk.lock(name)
-    }
-
-    fn make_directory(&self, name: &str) -> io::Result<()> {
-        self.disk.make_directory(name)
-    }
-
-    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.disk.list(directory)
-    }
-
-    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(name, self.disk.open(name, access)?))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(name, self.disk.create(name)?))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn sync_directory(&self, directory: &str) -> io::Result<()> {
-        self.disk.sync_directory(directory)
-    }
-}
-
-impl DiskFile for WornFile {
-    fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-        self.file.write_at(slices, offset)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+impl Between for Wear {
+    fn read_at(&self, name: &str, file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
-        if let Some((name, bytes)) = &*self.unreadable.lock().unwrap() {
+        if let Some((unreadable, bytes)) = &*self.unreadable.lock().unwrap() {
             let end = offset + buffer.len() as u64;
-            if *name == self.name && offset < bytes.end && bytes.start < end {
+            if *unreadable == name && offset < bytes.end && bytes.start < end {
                 return Err(io::Error::other("the medium has worn out"));
             }
         }
-        self.file.read_at(buffer, offset)
+        file.read_at(buffer, offset)
     }
 
     /// All is in memory but what cannot be read.
-    fn read_at_hand(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.read_at(buffer, offset).map_err(|_| io::ErrorKind::WouldBlock.into())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-
-    fn reserve(&self, length: u64) -> io::Result<bool> {
-        self.file.reserve(length)
+    fn read_at_hand(&self, name: &str, file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(name, file, buffer, offset).map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 }
 
@@ -143,7 +78,7 @@ impl Listener for Deaf {
 
 fn open(disk: &Worn) -> Result<Local, Fault> {
     let options = Options { segment_bytes: 64 << 10, cache_bytes: 0, ..Options::default() };
-    Local::open_on(Arc::new(disk.clone()), options)
+    Local::open_on(disk.seen(), options)
 }
 
 fn record(position: u64) -> Record {
@@ -153,7 +88,7 @@ fn record(position: u64) -> Record {
 
 /// A closed journal of a few segments on a disk that has not worn out yet.
 fn written() -> Worn {
-    let disk = Worn::new(Simulated::new());
+    let disk = Worn::default();
     let journal = open(&disk).expect("opens");
     let tenure = journal.acquire(SHARD, Arc::new(Deaf)).expect("acquires");
     for position in 1..=200 {
@@ -165,9 +100,9 @@ fn written() -> Worn {
 
 /// Returns the file and the offset of a record.
 fn place(disk: &Worn, wanted: u64) -> (String, u64) {
-    for segment in inspect::overview_on(disk).expect("an overview").segments {
+    for segment in inspect::overview_on(&*disk.seen()).expect("an overview").segments {
         let mut found = None;
-        inspect::frames_on(disk, segment.number, &mut |frame, _| {
+        inspect::frames_on(&*disk.seen(), segment.number, &mut |frame, _| {
             if matches!(frame.kind, FrameKind::Record { position, .. } if position.0 == wanted) {
                 found = Some(frame.offset);
             }
@@ -254,7 +189,7 @@ fn a_snapshot_that_cannot_be_read_is_refused_by_name() {
 fn an_archive_says_where_it_cannot_read_and_goes_on_with_the_next_file() {
     let disk = written();
     let (name, offset) = place(&disk, 20);
-    let archive = Archive::open_on(Arc::new(disk.clone())).expect("opens");
+    let archive = Archive::open_on(disk.seen()).expect("opens");
     disk.break_at(&name, offset..offset + 100);
     let (mut good, mut lost) = (Vec::new(), 0);
     archive
@@ -286,9 +221,9 @@ fn batch(position: u64, bodies: u32) -> Record {
 
 /// A journal with a record of so many bodies at each of some positions, and the disk under it.
 fn batches(bodies: &[u32]) -> (Worn, Local) {
-    let disk = Worn::new(Simulated::new());
+    let disk = Worn::default();
     let options = Options { segment_bytes: 1 << 20, cache_bytes: 0, ..Options::default() };
-    let journal = Local::open_on(Arc::new(disk.clone()), options).expect("opens");
+    let journal = Local::open_on(disk.seen(), options).expect("opens");
     let tenure = journal.acquire(SHARD, Arc::new(Deaf)).expect("acquires");
     for (position, &bodies) in (1..).zip(bodies) {
         journal.append(tenure.epoch, batch(position, bodies)).expect("appends");
@@ -317,9 +252,9 @@ fn at_hand(journal: &Local, at: &[Address]) -> Option<Vec<Bytes>> {
 
 /// Fetches, compares and returns how many reads it took.
 fn reads_for(disk: &Worn, journal: &Local, lengths: &[u32], at: &[Address]) -> u64 {
-    let before = disk.reads.load(Ordering::Relaxed);
+    let before = disk.wear.reads.load(Ordering::Relaxed);
     let found = fetch_all(journal, at).expect("reads");
-    let reads = disk.reads.load(Ordering::Relaxed) - before;
+    let reads = disk.wear.reads.load(Ordering::Relaxed) - before;
     let content = |at: &Address| {
         let whole = batch(at.position.0, lengths[at.position.0 as usize - 1]).payload;
         whole.slice(at.offset as usize..(at.offset + at.length) as usize)
@@ -412,9 +347,9 @@ fn what_is_at_hand_here_and_there_is_read_without_what_lies_between() {
     for step in [1, 3] {
         let at: Vec<Address> =
             (1..=20).map(|number| 61 - step * number).flat_map(|p| bodies(p, [p as u32 % 10])).collect();
-        let before = disk.bytes.load(Ordering::Relaxed);
+        let before = disk.wear.bytes.load(Ordering::Relaxed);
         let found = at_hand(&journal, &at).expect("all is in memory");
-        let read = disk.bytes.load(Ordering::Relaxed) - before;
+        let read = disk.wear.bytes.load(Ordering::Relaxed) - before;
         assert_eq!(found, fetch_all(&journal, &at).expect("reads"));
         // The blocks of each body, and the heads of its record and of the one before it.
         assert!(read <= 20 * (2 * 4096 + 2 * 512), "{read} bytes were read");

@@ -1,27 +1,24 @@
 //! No data key ever seals two different contents with one nonce, whatever is written, torn and written again.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use stanchion_journal::local::DiskFile;
+use stanchion_journal::local::between::{Between, Interposed};
 use stanchion_journal::local::simulated::Simulated;
-use stanchion_journal::local::{Access, Disk, DiskFile};
 use stanchion_journal::{Journal, Local, Position};
-use stanchion_keyring::Keyring;
 
 use crate::harness::{SHARD, SMALL, acquire, record};
 
 /// Key and nonce, and a checksum of what was sealed with them. The same plaintext gives the same ciphertext.
 type Sealed = BTreeMap<(u32, u64, u32), u32>;
 
-/// A disk that looks at everything that is written to it.
-#[derive(Clone)]
-struct Watched {
-    disk: Simulated,
-    seen: Arc<Mutex<Seen>>,
+/// Looks at everything that is written.
+#[derive(Default)]
+struct Watch {
+    seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
@@ -31,72 +28,19 @@ struct Seen {
     places: BTreeMap<(u64, u32), Vec<u32>>,
 }
 
-struct WatchedFile {
-    name: String,
-    file: Arc<dyn DiskFile>,
-    seen: Arc<Mutex<Seen>>,
-}
-
-impl Watched {
-    fn watch(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(WatchedFile { name: name.to_owned(), file, seen: Arc::clone(&self.seen) })
+impl Watch {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Disk for Watched {
-    fn root(&self) -> &Path {
-        self.disk.root()
-    }
-    fn keyring(&self) -> Option<Arc<Keyring>> {
-        self.disk.keyring()
-    }
-    fn lock(&self, name: &str) -> io::Result<Box<dyn Any + Send + Sync>> {
-        self.disk.lock(name)
-    }
-    fn make_directory(&self, name: &str) -> io::Result<()> {
-        self.disk.make_directory(name)
-    }
-    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.disk.list(directory)
-    }
-    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.watch(name, self.disk.open(name, access)?))
-    }
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.watch(name, self.disk.create(name)?))
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-    fn sync_directory(&self, directory: &str) -> io::Result<()> {
-        self.disk.sync_directory(directory)
-    }
-}
-
-impl DiskFile for WatchedFile {
-    fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.name.starts_with("journal/") {
-            seen.frames(&bytes, offset);
+impl Between for Watch {
+    fn write_at(&self, name: &str, file: &dyn DiskFile, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        if name.starts_with("journal/") {
+            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+            self.seen().frames(&bytes, offset);
         }
-        drop(seen);
-        self.file.write_at(slices, offset)
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-    fn reserve(&self, length: u64) -> io::Result<bool> {
-        self.file.reserve(length)
+        file.write_at(slices, offset)
     }
 }
 
@@ -154,13 +98,13 @@ impl Seen {
 fn no_nonce_is_used_twice_under_a_key_through_power_cuts_and_restarts() {
     let mut again = 0;
     for history in 0..30u64 {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let watch = Arc::new(Watch::default());
         let mut disk = Simulated::new();
         let mut number = 0;
         for round in 0..8u64 {
             let chance = history * 8 + round;
             disk.turn_off_after(20 + chance * 7 % 60);
-            let watched = Watched { disk: disk.clone(), seen: Arc::clone(&seen) };
+            let watched = Interposed::new(disk.clone(), Arc::clone(&watch));
             if let Ok(journal) = Local::open_on(Arc::new(watched), SMALL) {
                 let journal = Arc::new(journal);
                 let (ears, epoch, mut last) = acquire(&journal, SHARD);
@@ -179,7 +123,7 @@ fn no_nonce_is_used_twice_under_a_key_through_power_cuts_and_restarts() {
                         let saved = journal.save_snapshot(SHARD, Position(last.0), state);
                         let name = format!("snapshots/00001-{:020}.snapshot", last.0);
                         if let Some(content) = disk.content(&name).filter(|_| saved.is_ok()) {
-                            seen.lock().unwrap_or_else(PoisonError::into_inner).snapshot(&content);
+                            watch.seen().snapshot(&content);
                         }
                     }
                 }
@@ -187,8 +131,7 @@ fn no_nonce_is_used_twice_under_a_key_through_power_cuts_and_restarts() {
             }
             disk = disk.power_cut(chance);
         }
-        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        again += seen.places.values().filter(|keys| keys.len() > 1).count();
+        again += watch.seen().places.values().filter(|keys| keys.len() > 1).count();
     }
     assert!(again > 20, "places are written again, under other keys: {again}");
 }
