@@ -30,7 +30,7 @@ func newClient(t *testing.T) (*sqs.Client, context.Context) {
 	return sqs.New(sqs.Options{
 		BaseEndpoint: aws.String(endpoint),
 		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
 		Retryer:      aws.NopRetryer{},
 	}), ctx
 }

@@ -12,7 +12,6 @@ export function newClient(options = {}) {
   return new SQSClient({
     endpoint,
     region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
     maxAttempts: 1,
     ...options,
   });

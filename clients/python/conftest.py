@@ -2,8 +2,8 @@
 
 import os
 import subprocess
-import tempfile
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -13,66 +13,31 @@ from botocore.config import Config
 from raw import Raw
 
 
-# Who is known to the server of a signed run: the account of all suites, another one, and a user who may only send.
-CREDENTIALS = """
-[policies]
-produce = '''{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}}'''
-
-[[accounts]]
-id = "000000000000"
-keys = [{ id = "AKIAOWNER", secret = "owner-0123456789abcdef" }]
-
-[[accounts.users]]
-name = "producer"
-policies = ["produce"]
-keys = [{ id = "AKIAPRODUCER", secret = "producer-0123456789abcdef" }]
-
-[[accounts]]
-id = "111122223333"
-keys = [{ id = "AKIASTRANGER", secret = "stranger-0123456789abcdef" }]
-"""
-
-
-def pytest_addoption(parser):
-    parser.addoption("--signed", action="store_true", help="drive a server of its own, which asks for signatures")
-
-
-def start_signed(directory):
-    """Starts a server that knows three keys, and makes the owner's everybody's; returns it."""
-    binary = os.environ.get("STANCHION_BINARY")
-    if not binary:
-        pytest.exit("set STANCHION_BINARY to the path of the server", returncode=2)
-    file = Path(directory, "credentials.toml")
-    file.write_text(CREDENTIALS)
-    file.chmod(0o600)
-    command = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", Path(directory, "data")]
-    command += ["--credentials", file, "--sixty-second-rules=off"]
-    with open(Path(directory, "log"), "w") as log:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=directory)
-    line = server.stdout.readline()
-    assert line.startswith("endpoint: "), line + Path(directory, "log").read_text()
-    os.environ["STANCHION_ENDPOINT"] = line.strip().removeprefix("endpoint: ")
-    os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"] = "AKIAOWNER", "owner-0123456789abcdef"
-    return server
-
-
-def pytest_unconfigure(config):
-    server = getattr(config, "signed_server", None)
-    if server:
-        server.terminate()
-        server.wait(60)
-        config.signed_directory.cleanup()
-
-
 def pytest_configure(config):
-    if config.getoption("--signed"):
-        config.signed_directory = tempfile.TemporaryDirectory()
-        config.signed_server = start_signed(config.signed_directory.name)
-    # The same dummy identity for every client, the command line and worker processes included.
+    # A server that lets everybody in takes any key; one that does not has its key in the environment.
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@contextmanager
+def serving(directory, *arguments):
+    """A server of the suite's own, in a directory where no settings of anybody lie; the address that it tells."""
+    binary = os.environ.get("STANCHION_BINARY")
+    if not binary:
+        pytest.exit("set STANCHION_BINARY to the path of the server", returncode=2)
+    command = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", Path(directory, "data"), *arguments]
+    with open(Path(directory, "log"), "w") as log:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=directory)
+    try:
+        line = server.stdout.readline()
+        assert line.startswith("endpoint: "), line + Path(directory, "log").read_text()
+        yield line.strip().removeprefix("endpoint: ")
+    finally:
+        server.terminate()
+        server.wait(60)
+        server.stdout.close()
 
 
 @pytest.fixture(scope="session")

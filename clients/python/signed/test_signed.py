@@ -1,4 +1,4 @@
-"""Stock clients on a server that asks who they are: `--signed` starts it."""
+"""Stock clients on a server that asks who they are."""
 
 import json
 import urllib.parse
@@ -13,15 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-OWNER = ("AKIAOWNER", "owner-0123456789abcdef")
-PRODUCER = ("AKIAPRODUCER", "producer-0123456789abcdef")
-STRANGER = ("AKIASTRANGER", "stranger-0123456789abcdef")
-
-
-@pytest.fixture(autouse=True)
-def signed(request):
-    """None of this means anything on a server that lets everybody in."""
-    assert request.config.getoption("--signed"), "run with --signed"
+from accounts import OWNER, PRODUCER, STRANGER
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import ssl
-import subprocess
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -11,11 +10,14 @@ from urllib.error import HTTPError
 import boto3
 import pytest
 import trustme
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import SSLError
+from botocore.session import get_session
 
 from command_line import Cli
-from conftest import unique
+from conftest import serving, unique
 from helpers import delete, receive_one
 
 # Longer than anything takes here; a test that waits this long has failed.
@@ -45,25 +47,13 @@ def write(certificate, directory, name):
 
 
 @contextmanager
-def serving(authority, directory, *arguments):
-    """A server with a certificate for localhost; what it is called by."""
-    binary = os.environ.get("STANCHION_BINARY")
-    if not binary:
-        pytest.exit("set STANCHION_BINARY to the path of the server", returncode=2)
+def secured(authority, directory, *arguments):
+    """A server with a certificate for localhost, which asks for signatures; what it is called by."""
     write(authority.issue_cert("localhost"), directory, "server")
-    command = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", directory / "data"]
-    command += ["--tls-certificate", directory / "server.pem", "--tls-key", directory / "server.key", *arguments]
-    with open(directory / "log", "w") as log:
-        # In a directory of its own, where no settings of anybody lie.
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=directory)
-    try:
-        line = server.stdout.readline()
-        assert line.startswith("endpoint: https://127.0.0.1:"), line + (directory / "log").read_text()
-        yield "https://localhost:" + line.strip().rsplit(":", 1)[1]
-    finally:
-        server.terminate()
-        server.wait(LONG)
-        server.stdout.close()
+    arguments = ["--tls-certificate", directory / "server.pem", "--tls-key", directory / "server.key", *arguments]
+    with serving(directory, "--credentials", os.environ["STANCHION_CREDENTIALS"], *arguments) as address:
+        assert address.startswith("https://127.0.0.1:"), address
+        yield "https://localhost:" + address.rsplit(":", 1)[1]
 
 
 def client(endpoint, verify, **more):
@@ -73,7 +63,7 @@ def client(endpoint, verify, **more):
 
 
 def test_a_client_that_trusts_the_authority_sends_and_receives(authority, trusted, tmp_path):
-    with serving(authority, tmp_path) as endpoint:
+    with secured(authority, tmp_path) as endpoint:
         sqs = client(endpoint, trusted)
         url = sqs.create_queue(QueueName=unique())["QueueUrl"]
         assert url.startswith(endpoint + "/")
@@ -86,12 +76,12 @@ def test_a_client_that_trusts_the_authority_sends_and_receives(authority, truste
 def test_a_client_that_does_not_trust_it_says_so(authority, tmp_path):
     stranger = tmp_path / "stranger.pem"
     trustme.CA().cert_pem.write_to_path(stranger)
-    with serving(authority, tmp_path) as endpoint, pytest.raises(SSLError):
+    with secured(authority, tmp_path) as endpoint, pytest.raises(SSLError):
         client(endpoint, str(stranger)).list_queues()
 
 
 def test_the_command_line_works_with_a_bundle(authority, trusted, tmp_path):
-    with serving(authority, tmp_path) as endpoint:
+    with secured(authority, tmp_path) as endpoint:
         aws = Cli(endpoint, tmp_path, "--ca-bundle", trusted)
         url = aws("create-queue", "--queue-name", unique())["QueueUrl"]
         aws("send-message", "--queue-url", url, "--message-body", "typed")
@@ -99,17 +89,19 @@ def test_the_command_line_works_with_a_bundle(authority, trusted, tmp_path):
 
 
 def test_plain_http_is_refused_or_redirected(authority, trusted, tmp_path):
-    with serving(authority, tmp_path) as endpoint, pytest.raises(HTTPError) as refused:
+    with secured(authority, tmp_path) as endpoint, pytest.raises(HTTPError) as refused:
         urllib.request.urlopen(endpoint.replace("https", "http") + "/?Action=ListQueues", timeout=30)
     assert refused.value.code == 400
-    with serving(authority, tmp_path, "--plain-http", "redirect") as endpoint:
-        plain = endpoint.replace("https", "http") + "/?Action=ListQueues"
-        reply = urllib.request.urlopen(plain, timeout=30, context=ssl.create_default_context(cafile=trusted))
-        assert reply.status == 200 and reply.url == endpoint + "/?Action=ListQueues"
+    with secured(authority, tmp_path, "--plain-http", "redirect") as endpoint:
+        # The signature is in the URL and covers no scheme, so it is good where the client is sent to.
+        request = AWSRequest("GET", endpoint.replace("https", "http") + "/?Action=ListQueues&Version=2012-11-05")
+        SigV4QueryAuth(get_session().get_credentials(), "sqs", "us-east-1", expires=60).add_auth(request)
+        reply = urllib.request.urlopen(request.url, timeout=30, context=ssl.create_default_context(cafile=trusted))
+        assert reply.status == 200 and reply.url == request.url.replace("http", "https", 1)
 
 
 def test_a_new_certificate_is_taken_without_a_restart(authority, trusted, tmp_path):
-    with serving(authority, tmp_path) as endpoint:
+    with secured(authority, tmp_path) as endpoint:
         sqs = client(endpoint, trusted)
         sqs.list_queues()
         successor = trustme.CA()
@@ -130,7 +122,7 @@ def test_a_new_certificate_is_taken_without_a_restart(authority, trusted, tmp_pa
 
 def test_clients_without_a_certificate_are_refused_where_one_is_asked_for(authority, trusted, tmp_path):
     write(authority.issue_cert("consumer"), tmp_path, "client")
-    with serving(authority, tmp_path, "--tls-client-authorities", trusted) as endpoint:
+    with secured(authority, tmp_path, "--tls-client-authorities", trusted) as endpoint:
         presented = (str(tmp_path / "client.pem"), str(tmp_path / "client.key"))
         assert "ResponseMetadata" in client(endpoint, trusted, client_cert=presented).list_queues()
         with pytest.raises(Exception, match="(?i)certificate|ssl|connection"):

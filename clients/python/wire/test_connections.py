@@ -5,14 +5,14 @@ import json
 import socket
 
 from helpers import receive_one
-from raw import AUTHORIZATION, path_of
+from raw import path_of
 
 
 def test_a_client_that_leaves_its_poll_loses_no_message(sqs, raw, queue):
     gone = http.client.HTTPConnection(raw.host, raw.port, timeout=30)
-    gone.request("POST", "/", json.dumps({"QueueUrl": queue, "WaitTimeSeconds": 20}), {
-        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.ReceiveMessage",
-        "Authorization": AUTHORIZATION})
+    body = json.dumps({"QueueUrl": queue, "WaitTimeSeconds": 20})
+    gone.request("POST", "/", body, raw.sign("POST", "/", body, {
+        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.ReceiveMessage"}))
     # Another request is answered in the meantime, so the poll has had its chance to be parked.
     assert raw.json("ReceiveMessage", {"QueueUrl": queue, "WaitTimeSeconds": 1}).json() == {}
     gone.close()
@@ -25,9 +25,9 @@ def test_a_client_that_leaves_its_poll_loses_no_message(sqs, raw, queue):
 def test_a_connection_serves_one_request_after_another(raw, queue):
     connection = http.client.HTTPConnection(raw.host, raw.port, timeout=30)
     for number in range(3):
-        connection.request("POST", "/", json.dumps({"QueueUrl": queue, "MessageBody": str(number)}), {
-            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage",
-            "Authorization": AUTHORIZATION})
+        body = json.dumps({"QueueUrl": queue, "MessageBody": str(number)})
+        connection.request("POST", "/", body, raw.sign("POST", "/", body, {
+            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage"}))
         reply = connection.getresponse()
         assert reply.status == 200 and json.loads(reply.read())["MessageId"]
         assert connection.sock is not None, "the server closed the connection"
@@ -37,8 +37,8 @@ def test_a_connection_serves_one_request_after_another(raw, queue):
 def test_a_body_over_the_limit_is_refused_before_it_is_read(raw, queue):
     connection = http.client.HTTPConnection(raw.host, raw.port, timeout=30)
     connection.putrequest("POST", "/")
-    for name, value in {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage",
-                        "Authorization": AUTHORIZATION, "Content-Length": str(1 << 40)}.items():
+    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage"}
+    for name, value in {**raw.sign("POST", "/", b"", headers), "Content-Length": str(1 << 40)}.items():
         connection.putheader(name, value)
     connection.endheaders()
     # None of the announced terabyte is ever sent: the answer has to come from its length alone.

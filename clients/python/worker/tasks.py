@@ -4,14 +4,17 @@ import os
 import pathlib
 import time
 import uuid
+from urllib.parse import quote
 
 from celery import Celery
 
 RESULTS = pathlib.Path(os.environ["CLIENTS_RESULTS"])
 
 ADDRESS = os.environ["STANCHION_ENDPOINT"].split("://", 1)[1]
+# A secret may have any character, and this is a URL.
+KEY = ":".join(quote(os.environ[name], safe="") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 
-app = Celery("clients", broker=f"sqs://test:test@{ADDRESS}//")
+app = Celery("clients", broker=f"sqs://{KEY}@{ADDRESS}//")
 app.conf.update(
     broker_transport_options={
         "region": "us-east-1",

@@ -14,13 +14,13 @@ use aws_sdk_sqs::types::{
 
 /// A stock client of the server under test, over plain HTTP.
 fn client() -> Client {
-    let endpoint =
-        std::env::var("STANCHION_ENDPOINT").expect("set STANCHION_ENDPOINT to the address of a running server");
+    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("set {name}"));
+    let key = Credentials::new(variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"), None, None, "tests");
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(endpoint)
+        .endpoint_url(variable("STANCHION_ENDPOINT"))
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
+        .credentials_provider(key)
         .retry_config(RetryConfig::disabled())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();

@@ -1,12 +1,14 @@
 //! Drives a server with unmodified client libraries, one suite after another.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
+use crate::keys::Keys;
 use crate::process;
 use crate::server::{self, Server};
-use crate::suites::{self, Places, SUITES, Suite, Tally};
+use crate::suites::{self, Drives, Places, SUITES, Suite, Tally};
 use crate::toolchain;
 
 /// How long a suite may run; it takes a minute or two where there is nothing else to do.
@@ -62,27 +64,100 @@ fn run_chosen(arguments: &Arguments, require_all: bool, wanted: impl Fn(&str) ->
     let places = Places { clients: process::root().join("clients"), output: process::target().join("clients") };
     std::fs::create_dir_all(&places.output).map_err(|source| format!("{}: {source}", places.output.display()))?;
 
-    let mut own = match arguments.endpoint {
-        Some(_) => None,
-        None => Some(Server::start(&places.output)?),
-    };
-    let given = arguments.endpoint.clone();
-    let endpoint = given.or_else(|| own.as_ref().map(|server| server.endpoint().to_owned()));
-    let endpoint = endpoint.ok_or("there is no server")?;
-    println!("driving {endpoint}");
-
+    let mut world = World::new(arguments.endpoint.clone(), &places.output, &chosen)?;
     let mut outcomes = Vec::new();
     for suite in chosen {
-        outcomes.push((suite, run_one(suite, &places, &endpoint, own.as_mut())));
+        outcomes.push((suite, run_one(suite, &places, &mut world)));
     }
     let all_well = report(&outcomes, require_all);
-    if let (false, Some(server)) = (all_well, &own) {
+    for server in world.servers().filter(|_| !all_well) {
         println!("what the server printed: {}", server.log().display());
     }
     Ok(all_well)
 }
 
-fn run_one(suite: &Suite, places: &Places, endpoint: &str, own: Option<&mut Server>) -> Outcome {
+/// What the suites drive, and how they get in.
+struct World {
+    /// A server that somebody else has started; with it there is neither of our own.
+    given: Option<String>,
+    /// `None` when nothing is started here.
+    keys: Option<Keys>,
+    shared: Option<Server>,
+    anonymous: Option<Server>,
+}
+
+impl World {
+    /// Starts the servers that the chosen suites need.
+    fn new(given: Option<String>, directory: &Path, chosen: &[&Suite]) -> Result<Self, String> {
+        let needed = |drives| chosen.iter().any(|suite| suite.drives == drives);
+        let mut world = World { given, keys: None, shared: None, anonymous: None };
+        if world.given.is_some() && !needed(Drives::Own) {
+            return Ok(world);
+        }
+        server::build()?;
+        let keys = world.keys.insert(Keys::create(directory)?);
+        if world.given.is_none() && needed(Drives::Shared) {
+            let server = world.shared.insert(Server::start(directory, Some(keys))?);
+            println!("driving {} with signatures", server.endpoint());
+        }
+        if world.given.is_none() && needed(Drives::Anonymous) {
+            let server = world.anonymous.insert(Server::start(directory, None)?);
+            println!("driving {} without", server.endpoint());
+        }
+        Ok(world)
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Server> {
+        self.shared.iter().chain(&self.anonymous)
+    }
+
+    /// The server of our own that a suite drives.
+    fn server(&mut self, drives: Drives) -> Option<&mut Server> {
+        match drives {
+            Drives::Shared => self.shared.as_mut(),
+            Drives::Anonymous => self.anonymous.as_mut(),
+            Drives::Own => None,
+        }
+    }
+
+    /// Tells a suite where to go and how to sign, and keeps the settings of whoever runs this from it.
+    fn hand_to(&mut self, command: &mut Command, drives: Drives) {
+        let endpoint = self.server(drives).map(|server| server.endpoint().to_owned()).or_else(|| self.given.clone());
+        match endpoint {
+            Some(endpoint) => command.env("STANCHION_ENDPOINT", endpoint),
+            None => command.env_remove("STANCHION_ENDPOINT"),
+        };
+        match &self.keys {
+            Some(keys) if drives == Drives::Own || (drives == Drives::Shared && self.given.is_none()) => {
+                keys.hand_to(command);
+                // For suites that start a server of their own.
+                command.env("STANCHION_CREDENTIALS", keys.file()).env("STANCHION_BINARY", server::binary());
+            }
+            // Nobody checks them, or they are in the environment of whoever has started the server.
+            _ => default_environment(command, &[("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]),
+        }
+        command
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("AWS_ENDPOINT_URL")
+            .env("NO_PROXY", "127.0.0.1,localhost")
+            .env("no_proxy", "127.0.0.1,localhost");
+    }
+}
+
+/// Sets variables that are not set.
+fn default_environment(command: &mut Command, variables: &[(&str, &str)]) {
+    for (name, value) in variables.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
+        command.env(name, value);
+    }
+}
+
+fn run_one(suite: &Suite, places: &Places, world: &mut World) -> Outcome {
     if let Err(missing) = suite.toolchain.check() {
         println!("== {}: left out: {missing}", suite.name);
         return Outcome::LeftOut(missing);
@@ -94,7 +169,7 @@ fn run_one(suite: &Suite, places: &Places, endpoint: &str, own: Option<&mut Serv
     }
     let started = Instant::now();
     let mut command = (suite.command)(places);
-    environment(&mut command, endpoint);
+    world.hand_to(&mut command, suite.drives);
     let shown = process::show(&command);
     let output = match process::capture(command, SUITE, |_| {}) {
         Ok(output) => output,
@@ -108,7 +183,7 @@ fn run_one(suite: &Suite, places: &Places, endpoint: &str, own: Option<&mut Serv
     } else if tally.passed + tally.failed == 0 {
         Some("ran no test".to_owned())
     } else {
-        own.and_then(|server| left_behind(server, suite))
+        world.server(suite.drives).and_then(|server| left_behind(server, suite))
     };
     if trouble.is_some() || !output.succeeded() {
         println!("{shown}");
@@ -132,31 +207,11 @@ fn left_behind(server: &mut Server, suite: &Suite) -> Option<String> {
     if !server.is_alive() {
         return Some("the server has ended".to_owned());
     }
-    match server::queues(server.endpoint()) {
+    match server.queues() {
         Ok(0) => None,
         Ok(count) => Some(format!("`{}` left {count} queues behind", suite.name)),
         Err(message) => Some(message),
     }
-}
-
-/// The same dummy identity for every client, and nothing of the settings of whoever runs this.
-fn environment(command: &mut Command, endpoint: &str) {
-    command
-        .env("STANCHION_ENDPOINT", endpoint)
-        // For suites that need a server of their own.
-        .env("STANCHION_BINARY", process::target().join("release").join("stanchion"))
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_DEFAULT_REGION", "us-east-1")
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .env_remove("AWS_PROFILE")
-        .env_remove("AWS_SESSION_TOKEN")
-        .env_remove("AWS_ENDPOINT_URL")
-        .env("NO_PROXY", "127.0.0.1,localhost")
-        .env("no_proxy", "127.0.0.1,localhost");
 }
 
 fn report(outcomes: &[(&Suite, Outcome)], require_all: bool) -> bool {

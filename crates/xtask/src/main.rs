@@ -11,6 +11,7 @@ mod clients;
 mod dependencies;
 mod endurance;
 mod instructions;
+mod keys;
 mod peers;
 mod process;
 mod server;

@@ -1,20 +1,36 @@
 //! A server for the suites: the release binary on a port the system picks, with its own data.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::keys::Keys;
 use crate::process;
 
 /// How long the server may take to tell its address.
 const START: Duration = Duration::from_secs(30);
 /// What the server prints before its address.
 const MARK: &str = "endpoint: ";
+
+/// This function names the release binary.
+pub(crate) fn binary() -> PathBuf {
+    process::target().join("release").join("stanchion")
+}
+
+/// This function builds the release binary.
+///
+/// # Errors
+///
+/// A sentence when it cannot be built.
+pub(crate) fn build() -> Result<(), String> {
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--quiet", "--package", "stanchion"]);
+    process::run(build, Duration::from_secs(1800))
+}
 
 /// A running server; dropping it stops the process and removes its data.
 pub(crate) struct Server {
@@ -25,25 +41,26 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// This function builds the release binary and starts it with a fresh data directory.
+    /// This function starts the binary with a fresh data directory. With `keys` every request must be signed; without,
+    /// everybody is let in.
     ///
     /// # Errors
     ///
-    /// A sentence when it cannot be built or started, or does not tell its address in time.
-    pub(crate) fn start(directory: &Path) -> Result<Self, String> {
-        let mut build = process::cargo();
-        build.args(["build", "--release", "--quiet", "--package", "stanchion"]);
-        process::run(build, Duration::from_secs(1800))?;
-
-        let data = directory.join(format!("data-{}", std::process::id()));
-        let log = directory.join("server.log");
+    /// A sentence when it cannot be started, or does not tell its address in time.
+    pub(crate) fn start(directory: &Path, keys: Option<&Keys>) -> Result<Self, String> {
+        let kind = if keys.is_some() { "signed" } else { "anonymous" };
+        let data = directory.join(format!("data-{kind}-{}", std::process::id()));
+        let log = directory.join(format!("server-{kind}.log"));
         let at = |source| format!("{}: {source}", directory.display());
         fs::create_dir_all(&data).map_err(at)?;
         let file = File::create(&log).map_err(at)?;
         let copy = file.try_clone().map_err(at)?;
 
-        let mut command = Command::new(process::target().join("release").join("stanchion"));
+        let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules=off"]);
+        if let Some(keys) = keys {
+            command.arg("--credentials").arg(keys.file());
+        }
         // Away from the settings file of whoever runs this.
         command.arg("--data-dir").arg(&data).current_dir(directory);
         command.stdout(Stdio::piped()).stderr(copy);
@@ -65,6 +82,22 @@ impl Server {
     /// This function tells whether the process is still there; a crash fails the suite it is in.
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// This function counts the queues that there are, whoever owns them, to see that a suite has left none behind. It
+    /// looks at the disk, which needs no signature: whatever was answered is there.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when the data directory cannot be read.
+    pub(crate) fn queues(&self) -> Result<usize, String> {
+        let mut command = Command::new(binary());
+        command.args(["inspect", "queues", "--data-dir"]).arg(&self.data);
+        let output = process::capture(command, START, |_| {})?;
+        if !output.succeeded() {
+            return Err(format!("inspect queues: {}", output.lines.join("\n")));
+        }
+        Ok(count_queues(&output.lines.join("\n")))
     }
 
     /// This function names the file with what the server printed.
@@ -97,57 +130,20 @@ fn address(child: &mut Child, mut log: File) -> Option<String> {
     found.recv_timeout(START).ok()
 }
 
-/// This function counts the queues of a server, to see that a suite has left none behind.
-///
-/// # Errors
-///
-/// A sentence when the server does not answer.
-pub(crate) fn queues(endpoint: &str) -> Result<usize, String> {
-    let address = endpoint.trim_start_matches("http://").trim_end_matches('/');
-    let failed = |source: std::io::Error| format!("list queues of {endpoint}: {source}");
-    let mut stream = TcpStream::connect(address).map_err(failed)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(failed)?;
-    let query = "/?Action=ListQueues&Version=2012-11-05";
-    let request = format!("GET {query} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).map_err(failed)?;
-    if !reply.starts_with("HTTP/1.1 200") {
-        let status = reply.lines().next().unwrap_or("no answer");
-        return Err(format!("list queues of {endpoint}: {status}"));
-    }
-    Ok(reply.matches("<QueueUrl>").count())
+/// Counts the queues in what `stanchion inspect queues` prints.
+fn count_queues(printed: &str) -> usize {
+    printed.matches("arn:aws:sqs:").count()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
 
-    fn answering(reply: &'static str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("a client");
-            // To the blank line: closing with anything unread would take the reply back.
-            let request = BufReader::new(&stream).lines();
-            let headers = request.map_while(Result::ok).take_while(|line| !line.is_empty()).count();
-            assert_eq!(headers, 3, "the request, its host, and that the connection ends");
-            stream.write_all(reply.as_bytes()).expect("the client listens");
-        });
-        format!("http://{address}")
-    }
-
     #[test]
-    fn queues_are_counted_in_the_reply() {
-        let endpoint = answering("HTTP/1.1 200 OK\r\n\r\n<QueueUrl>http://a/0/b</QueueUrl><QueueUrl>c</QueueUrl>");
-        assert_eq!(queues(&endpoint), Ok(2));
-    }
-
-    #[test]
-    fn a_refusal_is_no_count() {
-        let endpoint = answering("HTTP/1.1 403 Forbidden\r\n\r\n");
-        assert!(queues(&endpoint).expect_err("refused").contains("403"));
+    fn queues_are_counted_by_their_arns() {
+        let printed = "shard 0: 2 queues\n  arn:aws:sqs:us-east-1:000000000000:a\n    messages: 0 visible\n  \
+                       arn:aws:sqs:us-east-1:000000000000:b\n";
+        assert_eq!(count_queues(printed), 2);
+        assert_eq!(count_queues("shard 0: no queues\n"), 0);
     }
 }

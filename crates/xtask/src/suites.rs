@@ -14,12 +14,25 @@ const PREPARE: Duration = Duration::from_secs(900);
 /// The first Go that the current SDK accepts; older ones use the older lock file.
 const GO_OF_CURRENT_SDK: Version = Version(1, 24);
 
+/// Which server a suite drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drives {
+    /// The one that all share, which checks signatures.
+    Shared,
+    /// One that lets everybody in.
+    Anonymous,
+    /// It starts its own, with the file of credentials that it is given.
+    Own,
+}
+
 /// One suite.
 pub(crate) struct Suite {
     /// The name on the command line.
     pub(crate) name: &'static str,
     /// What it drives, in words.
     pub(crate) what: &'static str,
+    /// Which server it drives.
+    pub(crate) drives: Drives,
     /// What it needs.
     pub(crate) toolchain: Toolchain,
     /// Fetches and builds what it needs; quick when nothing has changed.
@@ -35,14 +48,16 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "boto3",
         what: "boto3 current (JSON), and both protocols by hand",
+        drives: Drives::Shared,
         toolchain: Toolchain::Python,
         prepare: |places| venv(places, "current"),
-        command: |places| pytest(places, "current", &["sdk", "wire"]),
+        command: |places| pytest(places, "current", &["sdk", "wire", "signer"]),
         count: count_pytest,
     },
     Suite {
         name: "boto3-query",
         what: "boto3 1.28.80 with botocore 1.31.80 (Query)",
+        drives: Drives::Shared,
         toolchain: Toolchain::Python,
         prepare: |places| venv(places, "query"),
         command: |places| pytest(places, "query", &["sdk"]),
@@ -51,6 +66,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "aws-cli",
         what: "the aws command line",
+        drives: Drives::Shared,
         toolchain: Toolchain::Python,
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["cli"]),
@@ -59,6 +75,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "tls",
         what: "boto3 and the aws command line by HTTPS, on a server of their own",
+        drives: Drives::Own,
         toolchain: Toolchain::Python,
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["tls"]),
@@ -66,15 +83,26 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "signed",
-        what: "boto3 and the aws command line, on a server of their own that checks signatures",
+        what: "who gets in and who does not, with boto3, on a server of its own with several accounts",
+        drives: Drives::Own,
         toolchain: Toolchain::Python,
         prepare: |places| venv(places, "current"),
-        command: |places| pytest(places, "current", &["--signed", "sdk", "cli", "signed"]),
+        command: |places| pytest(places, "current", &["signed"]),
+        count: count_pytest,
+    },
+    Suite {
+        name: "anonymous",
+        what: "both protocols by hand, on a server that lets everybody in",
+        drives: Drives::Anonymous,
+        toolchain: Toolchain::Python,
+        prepare: |places| venv(places, "current"),
+        command: |places| pytest(places, "current", &["wire"]),
         count: count_pytest,
     },
     Suite {
         name: "celery",
         what: "Celery with a real worker",
+        drives: Drives::Shared,
         toolchain: Toolchain::Python,
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["worker"]),
@@ -83,6 +111,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "extended",
         what: "the Python extended client with payloads in an S3 server",
+        drives: Drives::Shared,
         toolchain: Toolchain::Python,
         prepare: |places| venv(places, "current"),
         command: |places| pytest(places, "current", &["payloads"]),
@@ -91,6 +120,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "javascript",
         what: "the JavaScript SDK v3, sqs-consumer and sqs-producer",
+        drives: Drives::Shared,
         toolchain: Toolchain::Node,
         prepare: node_modules,
         command: |places| {
@@ -103,6 +133,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "java",
         what: "the Java SDK v2, its batch manager, and temporary queues",
+        drives: Drives::Shared,
         toolchain: Toolchain::Java,
         prepare: |places| process::run(maven(places, &["-q", "test-compile"]), PREPARE),
         command: |places| maven(places, &["test"]),
@@ -111,6 +142,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "go",
         what: "the Go SDK v2",
+        drives: Drives::Shared,
         toolchain: Toolchain::Go,
         prepare: go_binary,
         command: |places| {
@@ -123,6 +155,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "rust",
         what: "the Rust SDK",
+        drives: Drives::Shared,
         toolchain: Toolchain::Cargo,
         prepare: |places| process::run(cargo_test(places, &["--no-run"]), PREPARE),
         command: |places| cargo_test(places, &[]),

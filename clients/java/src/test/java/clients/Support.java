@@ -9,8 +9,6 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
-import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
-import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.sqs.SqsAsyncClient;
 import software.amazon.awssdk.services.sqs.SqsClient;
@@ -21,13 +19,9 @@ import software.amazon.awssdk.services.sqs.model.QueueDoesNotExistException;
 
 /** Stock clients of the server under test, and queues that are removed after each test. */
 abstract class Support {
-    private static final StaticCredentialsProvider CREDENTIALS =
-            StaticCredentialsProvider.create(AwsBasicCredentials.create("test", "test"));
-
     protected final SqsClient sqs = SqsClient.builder()
             .endpointOverride(endpoint())
             .region(Region.US_EAST_1)
-            .credentialsProvider(CREDENTIALS)
             .overrideConfiguration(c -> c.retryStrategy(r -> r.maxAttempts(1)))
             .build();
     private final Deque<String> made = new ArrayDeque<>();
@@ -44,7 +38,6 @@ abstract class Support {
         return SqsAsyncClient.builder()
                 .endpointOverride(endpoint())
                 .region(Region.US_EAST_1)
-                .credentialsProvider(CREDENTIALS)
                 .build();
     }
 
