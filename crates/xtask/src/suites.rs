@@ -100,6 +100,15 @@ pub(crate) const SUITES: &[Suite] = &[
         count: count_pytest,
     },
     Suite {
+        name: "pages",
+        what: "the commands of the documentation, as written there, on servers of their own",
+        drives: Drives::Own,
+        toolchain: Toolchain::Python,
+        prepare: |places| venv(places, "current"),
+        command: |places| pytest(places, "current", &["pages"]),
+        count: count_pytest,
+    },
+    Suite {
         name: "celery",
         what: "Celery with a real worker",
         drives: Drives::Shared,

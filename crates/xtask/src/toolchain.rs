@@ -9,7 +9,7 @@ use crate::process;
 /// A toolchain that some suite needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Toolchain {
-    /// Python with virtual environments.
+    /// Python with virtual environments, and what makes the certificates on pages of the documentation.
     Python,
     /// Node.js with npm.
     Node,
@@ -50,7 +50,8 @@ impl Toolchain {
         const fn program(name: &'static str, version: &'static [&'static str], minimum: Version) -> Program {
             Program { name, version, minimum }
         }
-        const PYTHON: &[Program] = &[program("python3", &["--version"], Version(3, 10))];
+        const PYTHON: &[Program] =
+            &[program("python3", &["--version"], Version(3, 10)), program("openssl", &["version"], Version(1, 1))];
         const NODE: &[Program] =
             &[program("node", &["--version"], Version(18, 15)), program("npm", &["--version"], Version(8, 0))];
         const JAVA: &[Program] =
@@ -78,7 +79,7 @@ impl Toolchain {
     /// The packages of Debian and its kin that hold it.
     fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Python => &["python3", "python3-venv"],
+            Self::Python => &["python3", "python3-venv", "openssl"],
             Self::Node => &["nodejs", "npm"],
             Self::Java => &["default-jdk-headless", "maven"],
             Self::Go => &["golang-go"],
