@@ -160,6 +160,10 @@ fn check_clock(claim: &Claim<'_>, now: u64) -> Result<(), Refusal> {
 
 /// Refuses a request in which a header that matters is not covered. Clients leave out what proxies change.
 fn check_coverage(message: &Message<'_>, claim: &Claim<'_>) -> Result<(), Refusal> {
+    // So each is hashed once at most: what strangers can make the server hash is what they send.
+    if !claim.signed_headers.split(';').is_sorted_by(|one, next| one < next) {
+        return Err(Refusal::Incomplete("SignedHeaders must be sorted, and name no header twice."));
+    }
     let covered = |name: &str| claim.signed_headers.split(';').any(|signed| signed == name);
     if !covered(HOST.as_str()) {
         return Err(Refusal::Unsigned("host"));

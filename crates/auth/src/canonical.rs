@@ -13,7 +13,6 @@
 use std::borrow::Cow;
 
 use http::HeaderMap;
-use http::header::HOST;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::message::Message;
@@ -42,8 +41,8 @@ pub(crate) fn write(
     out(b"\n");
     for name in signed_headers.split(';') {
         match message.authority {
-            // Signers write the header that HTTP/1.1 would have.
-            Some(authority) if name == "host" && !message.headers.contains_key(HOST) => {
+            // Signers write the header that HTTP/1.1 would have. Where there are both, the header means nothing.
+            Some(authority) if name == "host" => {
                 [b"host:", authority.as_bytes(), b"\n"].into_iter().for_each(&mut *out);
             }
             _ => write_header(message.headers, name, out)?,
@@ -83,11 +82,10 @@ fn write_path(path: &str, out: &mut impl FnMut(&[u8])) {
 fn write_query(query: &str, out: &mut impl FnMut(&[u8])) {
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
     let mut encoded: Vec<(Cow<'_, str>, Cow<'_, str>)> = parameters
-        .map(|parameter| {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            (recode(name), recode(value))
-        })
-        .filter(|(name, _)| name != "X-Amz-Signature")
+        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+        // Written otherwise it is not where the signature is looked for, and nothing that may come along unsigned.
+        .filter(|(name, _)| *name != "X-Amz-Signature")
+        .map(|(name, value)| (recode(name), recode(value)))
         .collect();
     encoded.sort_unstable();
     for (index, (name, value)) in encoded.iter().enumerate() {
@@ -100,12 +98,13 @@ fn write_query(query: &str, out: &mut impl FnMut(&[u8])) {
     }
 }
 
-/// Decodes and encodes again, so that every way to write a text becomes one.
+/// Decodes and encodes again, so that every way to write a text becomes one. A plus sign is a blank, as it is to whoever
+/// reads the parameters: as anything else it could be put in the place of what was signed.
 fn recode(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) {
         return text.into();
     }
-    let decoded: Vec<u8> = percent_decode_str(text).collect();
+    let decoded: Vec<u8> = percent_decode_str(&text.replace('+', " ")).collect();
     percent_encoding::percent_encode(&decoded, RESERVED).to_string().into()
 }
 
@@ -139,11 +138,13 @@ fn write_words(value: &[u8], out: &mut impl FnMut(&[u8])) {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
+
     use super::*;
 
     fn canonical(path: &str, query: Option<&str>) -> String {
         let mut text = Vec::new();
-        let headers = HeaderMap::from_iter([(http::header::HOST, "x  y ".parse().expect("a value"))]);
+        let headers = HeaderMap::from_iter([(HOST, "x  y ".parse().expect("a value"))]);
         let message = Message { method: "GET", path, query, authority: None, headers: &headers, body: b"" };
         write(&message, "host", &[b'0'; 64], &mut |piece| text.extend_from_slice(piece)).expect("a canonical form");
         String::from_utf8(text).expect("ASCII")
@@ -172,8 +173,9 @@ mod tests {
             ("b=2&a=1", "a=1&b=2"),
             ("a=2&a=1&a", "a=&a=1&a=2"),
             ("a=%2f%c3%a9&A=%20", "A=%20&a=%2F%C3%A9"),
-            ("a=b+c&&x=y=z", "a=b%2Bc&x=y%3Dz"),
+            ("a=b+c&a+b=%2B&&x=y=z", "a=b%20c&a%20b=%2B&x=y%3Dz"),
             ("X-Amz-Signature=1&X-Amz-Date=2", "X-Amz-Date=2"),
+            ("X%2DAmz-Signature=1", "X-Amz-Signature=1"),
         ] {
             assert_eq!(canonical("/", Some(query)).lines().nth(2), Some(expected), "{query}");
         }
@@ -185,13 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn http_2_names_the_host_without_a_header() {
-        let headers = HeaderMap::new();
-        let message =
-            Message { method: "GET", path: "/", query: None, authority: Some("x:1"), headers: &headers, body: b"" };
-        let mut text = Vec::new();
-        write(&message, "host", &[b'0'; 64], &mut |piece| text.extend_from_slice(piece)).expect("a canonical form");
-        assert_eq!(String::from_utf8(text).expect("ASCII").lines().nth(3), Some("host:x:1"));
+    fn the_host_of_the_request_line_counts_before_the_one_of_the_header() {
+        for headers in [HeaderMap::new(), HeaderMap::from_iter([(HOST, "y:2".parse().expect("a value"))])] {
+            let message =
+                Message { method: "GET", path: "/", query: None, authority: Some("x:1"), headers: &headers, body: b"" };
+            let mut text = Vec::new();
+            write(&message, "host", &[b'0'; 64], &mut |piece| text.extend_from_slice(piece)).expect("a canonical form");
+            assert_eq!(String::from_utf8(text).expect("ASCII").lines().nth(3), Some("host:x:1"));
+        }
     }
 
     #[test]

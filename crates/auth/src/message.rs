@@ -11,7 +11,7 @@ pub struct Message<'a> {
     pub path: &'a str,
     /// What follows the question mark.
     pub query: Option<&'a str>,
-    /// The host that the request line names: HTTP/2 has it there and not in a header.
+    /// The host that the request line names: HTTP/2 has it there and not in a header, or it stands before the header.
     pub authority: Option<&'a str>,
     /// The headers.
     pub headers: &'a HeaderMap,

@@ -146,6 +146,50 @@ fn every_changed_byte_is_refused() {
     assert!(tried > 500, "{tried}");
 }
 
+/// What a URL covers, too. Only what means the same may be written otherwise.
+#[test]
+fn every_changed_byte_of_a_url_is_refused() {
+    let authenticator = authenticator("");
+    let sent = vector("url with odd parameters");
+    sent.identify(&authenticator, NOW).expect("the URL as it was signed");
+    let mut tried = 0;
+    for at in 1..sent.path.len() {
+        for other in [b'x', b'7', b'+', b'&', b'='] {
+            let mut bytes = sent.path.clone().into_bytes();
+            // No value and an empty one are the same.
+            let same = bytes[at] == other || (bytes[at..].starts_with(b"=&") && other == b'&');
+            bytes[at] = other;
+            let path = String::from_utf8(bytes).expect("ASCII");
+            if !same {
+                tried += 1;
+                // Without its parameters a URL is not signed: then it is nobody's.
+                let known = Sent { path, ..sent.clone() }.identify(&authenticator, NOW);
+                let known = known.is_ok_and(|identified| identified.principal.kind != Kind::Anonymous);
+                assert!(!known, "byte {at} is {}", char::from(other));
+            }
+        }
+    }
+    // A plus sign is a blank to whoever reads the parameters.
+    let path = sent.path.replace("%2B", "+");
+    assert_ne!(path, sent.path);
+    assert_eq!(Sent { path, ..sent.clone() }.identify(&authenticator, NOW).expect_err("a blank"), Refusal::Mismatch);
+    let path = sent.path.replace("%20", "+");
+    Sent { path, ..sent.clone() }.identify(&authenticator, NOW).expect("the same blank");
+    assert!(tried > 1_500, "{tried}");
+}
+
+/// With a long header and a list that names it over and over, a stranger would make the server hash the product of both.
+#[test]
+fn a_list_of_signed_headers_that_is_not_sorted_or_names_one_twice_is_refused() {
+    let authenticator = authenticator("");
+    for list in ["host;host;x-amz-date;x-amz-target", "x-amz-target;host;x-amz-date"] {
+        let mut sent = json();
+        sign(&mut sent, list);
+        let refusal = sent.identify(&authenticator, NOW).expect_err(list);
+        assert!(matches!(refusal, Refusal::Incomplete(text) if text.contains("sorted")), "{list}: {refusal}");
+    }
+}
+
 /// Signs a request with the crate's own parts.
 fn sign(sent: &mut Sent, signed_headers: &str) {
     let message = sent.message();
