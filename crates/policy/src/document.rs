@@ -7,6 +7,7 @@ use stanchion_types::limits::{
     PERMISSION_ACTIONS_MAX, POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX, POLICY_PRINCIPALS_MAX, POLICY_STATEMENTS_MAX,
 };
 
+use crate::json;
 use crate::policy::Policy;
 
 /// Reads a policy document.
@@ -16,7 +17,7 @@ use crate::policy::Policy;
 /// an action, and conditions that can be read. `OverLimit` if it breaks a quota.
 pub fn parse(text: &str) -> Result<Document, Error> {
     let invalid = || Error::invalid_attribute_value("Policy");
-    let document: Value = serde_json::from_str(text).map_err(|_| invalid())?;
+    let document = json::read(text).map_err(|_| invalid())?;
     let statements = statements(&document).ok_or_else(invalid)?;
     within(text.len(), POLICY_BYTES_MAX, "bytes")?;
     within(statements.len(), POLICY_STATEMENTS_MAX, "Statements")?;

@@ -10,6 +10,7 @@ mod condition;
 mod document;
 mod evaluate;
 mod fault;
+mod json;
 mod key;
 mod pattern;
 mod permission;

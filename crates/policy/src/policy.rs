@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::condition::{self, Condition};
 use crate::fault::Fault;
+use crate::json;
 use crate::pattern::{Pattern, Syntax};
 use crate::principals::{Named, Principals};
 use crate::request::Question;
@@ -50,7 +51,7 @@ impl Policy {
     /// # Errors
     /// What is wrong with the document. Quotas are not looked at here: [`parse`](crate::parse) does that.
     pub fn of_queue(text: &str) -> Result<Self, Fault> {
-        let document = serde_json::from_str(text).map_err(|error| Fault::new(error.to_string()))?;
+        let document = json::read(text)?;
         Policy::compile(&document, Owner::Resource)
     }
 
@@ -59,7 +60,7 @@ impl Policy {
     /// # Errors
     /// What is wrong with the document.
     pub fn of_identity(text: &str) -> Result<Self, Fault> {
-        let document = serde_json::from_str(text).map_err(|error| Fault::new(error.to_string()))?;
+        let document = json::read(text)?;
         Policy::compile(&document, Owner::Identity)
     }
 

@@ -37,6 +37,10 @@ impl Principals {
             Value::String(text) if text == "*" => principals.anyone = true,
             Value::Object(kinds) if !kinds.is_empty() => {
                 for (kind, values) in kinds {
+                    // Misspelled it would be about nobody, and what it denies would be allowed.
+                    if !matches!(kind.as_str(), "AWS" | "Service" | "Federated" | "CanonicalUser") {
+                        return Err(Fault::new(format!("there is no kind of principal {kind}")));
+                    }
                     let values = match values {
                         Value::Array(values) if !values.is_empty() => values.as_slice(),
                         value => std::slice::from_ref(value),

@@ -334,4 +334,16 @@ fn what_is_no_policy_says_what_is_wrong() {
     ] {
         assert_eq!(Policy::of_identity(text).expect_err(text).to_string(), expected);
     }
+    let misspelled = queue_policy("Deny", r#""Principal":{"aws":"*"}"#, "");
+    let fault = Policy::of_queue(&misspelled).expect_err("a kind that is none");
+    assert_eq!(fault.to_string(), "statement \"s\": there is no kind of principal aws");
+}
+
+/// Read as usual, only the last of the two would be left, and the caller could come from anywhere.
+#[test]
+fn a_policy_in_which_a_condition_would_silently_be_dropped_is_refused() {
+    let text = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{
+        "StringEquals":{"aws:SourceIp":"10.0.0.1"},"StringEquals":{"aws:username":"anna"}}}}"#;
+    let fault = Policy::of_identity(text).expect_err("a member that is there twice").to_string();
+    assert!(fault.contains("the member StringEquals is there twice"), "{fault}");
 }
