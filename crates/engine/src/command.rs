@@ -113,6 +113,16 @@ pub enum Command {
         /// Receipts with the seconds from now.
         changes: Vec<(Receipt, u32)>,
     },
+    /// Takes back messages that were handed out and did not reach who asked: they count as not received that time.
+    /// Answers [`Reply::Handled`].
+    GiveBack {
+        /// The queue.
+        queue: QueueId,
+        /// Receipts that nobody was told of.
+        receipts: Vec<Receipt>,
+        /// The attempt under which they were received; only on FIFO queues.
+        attempt: Option<DeduplicationHash>,
+    },
     /// Starts to move the messages of a dead-letter queue. Answers [`Reply::TaskStarted`].
     StartMoveTask {
         /// The dead-letter queue.

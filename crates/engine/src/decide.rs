@@ -105,6 +105,7 @@ impl Engine {
             Command::Receive(receive) => self.receive(receive, now),
             Command::Delete { queue, receipts } => self.delete(*queue, receipts, now),
             Command::ChangeVisibility { queue, changes } => self.change_visibility(*queue, changes, now),
+            Command::GiveBack { queue, receipts, attempt } => self.give_back(*queue, receipts, *attempt),
             Command::StartMoveTask { source, destination, rate } => {
                 self.start_move_task(source, destination.as_ref(), *rate, entropy)
             }

@@ -375,6 +375,15 @@ impl Engine {
                     self.queue_mut(*queue).release(*key, *order, now);
                 }
             }
+            Event::GivenBack { queue, attempt, messages } => {
+                for (key, order) in messages {
+                    self.last_key = self.last_key.max(order.unwrap_or(0));
+                    self.queue_mut(*queue).give_back(*key, *order, now);
+                }
+                if let Some(attempt) = attempt {
+                    self.queue_mut(*queue).attempts.without(*attempt, messages.iter().map(|(key, _)| *key));
+                }
+            }
             Event::DeadLettered { queue, target, moves } => {
                 for (here, there) in moves {
                     self.dead_letter(*queue, *target, *here, *there, now);

@@ -131,6 +131,15 @@ pub enum Event {
         /// Which, and the new place in the order if they do not keep theirs.
         messages: Vec<(MessageKey, Option<u64>)>,
     },
+    /// Messages in flight became visible as if they had not been received that time: they did not reach who asked.
+    GivenBack {
+        /// The queue.
+        queue: QueueId,
+        /// The attempt under which they were received. It does not bring them again.
+        attempt: Option<DeduplicationHash>,
+        /// Which, and the new place in the order if they do not keep theirs.
+        messages: Vec<(MessageKey, Option<u64>)>,
+    },
     /// Messages outlived the retention period.
     Expired {
         /// The queue.
@@ -326,6 +335,16 @@ pub struct Receives {
     pub last_at: Timestamp,
 }
 
+impl Receives {
+    /// Takes the last receive back.
+    pub(crate) fn take_back(&mut self) {
+        self.count = self.count.saturating_sub(1);
+        if self.count == 0 {
+            *self = Receives::default();
+        }
+    }
+}
+
 impl Event {
     /// Returns the queues that this event changes: the one it is about, and the one that messages enter.
     pub fn queues(&self) -> [Option<QueueId>; 2] {
@@ -342,6 +361,7 @@ impl Event {
             | Event::Deleted { queue, .. }
             | Event::VisibilityChanged { queue, .. }
             | Event::Released { queue, .. }
+            | Event::GivenBack { queue, .. }
             | Event::Expired { queue, .. }
             | Event::Chilled { queue, .. }
             | Event::Thawed { queue, .. }

@@ -320,6 +320,12 @@ impl Queue {
         }
     }
 
+    /// Makes a message in flight visible as if it had not been received that time.
+    pub(crate) fn give_back(&mut self, key: MessageKey, order: Option<u64>, now: Timestamp) {
+        self.release(key, order, now);
+        self.message_mut(key).receives.take_back();
+    }
+
     /// Moves messages from memory to a page.
     pub(crate) fn chill(&mut self, id: PageId, page: Page, messages: &[ColdMessage], now: Timestamp) {
         for message in messages {

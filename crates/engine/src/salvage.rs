@@ -172,6 +172,15 @@ impl Salvage {
                     message.order = order.unwrap_or(message.order);
                 }
             }
+            Event::GivenBack { queue, messages, .. } => {
+                for (key, order) in messages {
+                    self.last_key = self.last_key.max(order.unwrap_or(0));
+                    let message = self.queue(*queue).and_then(|queue| queue.messages.get_mut(key));
+                    let Some(message) = message else { continue };
+                    message.receives.take_back();
+                    message.order = order.unwrap_or(message.order);
+                }
+            }
             Event::DeadLettered { queue, target, moves } => {
                 for (here, there) in moves {
                     self.dead_lettered(*queue, *target, *here, *there, at.clock);

@@ -29,7 +29,7 @@ marks! {
     HandedOutStandard, HandedOutFifo, HandedOutAgain, HandedOutDeadLetter, HandedOutWithoutHiding, AttemptRepeated,
     ReceivedNothing, ReceiveParked, ReceiveCancelled, ReceiveOverLimit,
     Deleted, DeletedFromPage, DeleteExpired,
-    VisibilityChanged, VisibilityEnded, ChangeNotInFlight, ChangeNotAvailable, ChangeBeyondTotal, ChangeExpired,
+    VisibilityChanged, VisibilityEnded, GivenBack, ChangeNotInFlight, ChangeNotAvailable, ChangeBeyondTotal, ChangeExpired,
     DeadLettered, TimeReleased, SentToTheBack, Expired, ExpiredOnPage, LeftoverOnPage,
     PageWritten, PageThawed, PageRewritten, PageOfReceived, DelayedPageWritten, DelayedPageThawed, OverdueOnPage,
     LanePageWritten, LanePageThawed, MemoryFull,
@@ -106,6 +106,7 @@ impl Coverage {
                 }
                 Mark::TimeReleased
             }
+            Event::GivenBack { .. } => Mark::GivenBack,
             Event::Expired { .. } => Mark::Expired,
             Event::DeadLettered { .. } => Mark::DeadLettered,
             Event::Chilled { page, messages, .. } => {

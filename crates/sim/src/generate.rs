@@ -77,6 +77,11 @@ pub fn command<S: Store>(world: &World<S>, names: &Names, habits: &Habits, chanc
                 receipts.into_iter().map(|receipt| (receipt, *chance.pick(&[0, 0, 1, 5, 30, 43_199, 43_200])));
             Command::ChangeVisibility { queue, changes: changes.collect() }
         }
+        Asked::GiveBack => Command::GiveBack {
+            queue,
+            receipts: receipts(world, queue, chance),
+            attempt: (fifo && chance.percent(40)).then(|| attempt(chance)),
+        },
         Asked::Describe => Command::DescribeQueue { queue },
         Asked::SetAttributes => Command::SetQueueAttributes { queue, attributes: attributes(&arn, names, chance) },
         Asked::Purge => Command::Purge { queue },
@@ -230,8 +235,12 @@ fn receive(queue: QueueId, fifo: bool, habits: &Habits, chance: &mut Chance) -> 
         max_messages: if chance.percent(40) { 1 } else { 1 + chance.below(10) as usize },
         visibility_seconds: (habits.loud || chance.percent(60)).then(|| *chance.pick(timeouts)),
         wait_seconds: chance.percent(80).then(|| *chance.pick(&[0, 0, 0, 1, 20])),
-        attempt: (fifo && chance.percent(40)).then(|| DeduplicationHash(u128::from(chance.below(4)))),
+        attempt: (fifo && chance.percent(40)).then(|| attempt(chance)),
     })
+}
+
+fn attempt(chance: &mut Chance) -> DeduplicationHash {
+    DeduplicationHash(u128::from(chance.below(4)))
 }
 
 /// Picks receipts: mostly fresh ones, at times old ones, seldom one of a message that is long gone.

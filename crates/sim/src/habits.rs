@@ -23,11 +23,12 @@ const STEPS: [(Step, u64); 9] = [
 ];
 
 /// Commands, and their usual weight. What has no place here stands in for any other.
-const COMMANDS: [(Asked, u64); 12] = [
+const COMMANDS: [(Asked, u64); 13] = [
     (Asked::Send, 330),
     (Asked::Receive, 320),
     (Asked::Delete, 130),
     (Asked::Change, 90),
+    (Asked::GiveBack, 30),
     (Asked::Describe, 30),
     (Asked::SetAttributes, 35),
     (Asked::Purge, 4),
@@ -73,6 +74,7 @@ pub enum Asked {
     Receive,
     Delete,
     Change,
+    GiveBack,
     Describe,
     SetAttributes,
     Purge,

@@ -530,6 +530,7 @@ fn name_of(command: &Command) -> &'static str {
         Command::Receive(_) => "Receive",
         Command::Delete { .. } => "Delete",
         Command::ChangeVisibility { .. } => "ChangeVisibility",
+        Command::GiveBack { .. } => "GiveBack",
         Command::StartMoveTask { .. } => "StartMoveTask",
         Command::CancelMoveTask { .. } => "CancelMoveTask",
         Command::ListMoveTasks { .. } => "ListMoveTasks",

@@ -10,7 +10,7 @@ use crate::command::{Receipt, ReceiptFault, Reply};
 use crate::decide::{Decision, PageWish, Purpose};
 use crate::engine::Engine;
 use crate::event::{ColdMessage, Event};
-use crate::ids::{MessageKey, PageId, QueueId};
+use crate::ids::{DeduplicationHash, MessageKey, PageId, QueueId};
 use crate::queue::Queue;
 use crate::queue::message::{Message, State};
 
@@ -107,6 +107,35 @@ impl Engine {
             }
             outcomes.push(outcome);
         }
+        Ok(Decision::Commit { events, reply: Reply::Handled(outcomes) })
+    }
+
+    pub(crate) fn give_back(
+        &self,
+        id: QueueId,
+        receipts: &[Receipt],
+        attempt: Option<DeduplicationHash>,
+    ) -> Result<Decision, Error> {
+        let queue = self.existing(id)?;
+        let mut outcomes = Vec::with_capacity(receipts.len());
+        let mut messages: Vec<(MessageKey, Option<u64>)> = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            // What is in flight is in memory.
+            let in_flight = queue.messages.get(&receipt.key).is_some_and(|message| {
+                matches!(message.state, State::InFlight { .. }) && message.receives.count == receipt.receive_count
+            });
+            if !in_flight || messages.iter().any(|(key, _)| *key == receipt.key) {
+                outcomes.push(Err(ReceiptFault::NotAvailable));
+                continue;
+            }
+            // What nobody can have now must not keep those behind it from being received. A FIFO queue has to wait.
+            let order = (!queue.is_fifo()).then_some(self.last_key + 1 + messages.len() as u64);
+            messages.push((receipt.key, order));
+            outcomes.push(Ok(()));
+        }
+        let event = Event::GivenBack { queue: id, attempt, messages };
+        let is_empty = outcomes.iter().all(Result::is_err);
+        let events = if is_empty { Vec::new() } else { vec![event] };
         Ok(Decision::Commit { events, reply: Reply::Handled(outcomes) })
     }
 

@@ -113,6 +113,15 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) -> Span {
                 out.option(order.as_ref(), |out, order| out.u64(*order));
             });
         }
+        Event::GivenBack { queue, attempt, messages } => {
+            out.u8(29);
+            out.u64(queue.0);
+            out.option(attempt.as_ref(), |out, attempt| out.fixed128(attempt.0));
+            out.list(messages, |out, (key, order)| {
+                out.u64(key.0);
+                out.option(order.as_ref(), |out, order| out.u64(*order));
+            });
+        }
         Event::Expired { queue, keys } => {
             out.u8(12);
             out.u64(queue.0);
@@ -257,6 +266,12 @@ fn decode_event(input: &mut Get<'_>, payload: &Bytes) -> Result<(Event, Span), D
         }
         11 => Event::Released {
             queue: queue(input)?,
+            messages: input
+                .list(|input| Ok((MessageKey(input.u64("key")?), input.option(|input| input.u64("order"))?)))?,
+        },
+        29 => Event::GivenBack {
+            queue: queue(input)?,
+            attempt: input.option(|input| Ok(DeduplicationHash(input.fixed128()?)))?,
             messages: input
                 .list(|input| Ok((MessageKey(input.u64("key")?), input.option(|input| input.u64("order"))?)))?,
         },

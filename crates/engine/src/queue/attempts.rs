@@ -55,6 +55,16 @@ impl Attempts {
         }
     }
 
+    /// Forgets that an attempt brought some messages.
+    pub fn without(&mut self, id: DeduplicationHash, keys: impl Iterator<Item = MessageKey>) {
+        let Some(attempt) = self.by_id.get_mut(&id) else { return };
+        let gone: Vec<MessageKey> = keys.collect();
+        attempt.messages.retain(|(key, _)| !gone.contains(key));
+        if attempt.messages.is_empty() {
+            self.by_id.remove(&id);
+        }
+    }
+
     /// Lists what is remembered, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (DeduplicationHash, &Attempt)> {
         self.line

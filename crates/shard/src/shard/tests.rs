@@ -9,6 +9,7 @@ mod driven;
 mod look_ups;
 mod script;
 mod stories_fifo;
+mod stories_given_back;
 mod stories_import;
 mod stories_memory;
 mod stories_moves;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stanchion_engine::command::{Accepted, Command, Description, Receipt, ReceiptFault, Reply, Submission};
 use stanchion_engine::event::{Event, TaskEnd};
-use stanchion_engine::ids::QueueId;
+use stanchion_engine::ids::{DeduplicationHash, QueueId};
 use stanchion_types::attributes::{AttributeChange, DeduplicationScope, QueueAttributes};
 use stanchion_types::response::{MoveStatus, MoveTask, SequenceNumber};
 use stanchion_types::{Code, Error, QueueArn, Timestamp, limits};
@@ -43,6 +43,7 @@ impl Shadow {
             Command::Import { queue, messages } => self.import(*queue, messages, events, now),
             Command::Delete { queue, receipts } => self.delete(*queue, receipts, events, layout, now),
             Command::ChangeVisibility { queue, changes } => self.change(*queue, changes, events, layout, now),
+            Command::GiveBack { queue, receipts, attempt } => self.give_back(*queue, receipts, *attempt, events),
             Command::Receive(_) => unreachable!("receives are explained by what was handed out"),
             Command::StartMoveTask { source, destination, rate } => {
                 self.start(source, destination.as_ref(), *rate, events, layout, now)
@@ -442,6 +443,53 @@ impl Shadow {
             return Answer(vec![Reply::Handled(outcomes), Reply::Handled(others)]);
         }
         Happened(taken, Reply::Handled(outcomes))
+    }
+
+    fn give_back(
+        &mut self,
+        id: QueueId,
+        receipts: &[Receipt],
+        attempt: Option<DeduplicationHash>,
+        events: &[Event],
+    ) -> Explanation {
+        if !self.has(id) {
+            return answer(refused(Code::QueueDoesNotExist));
+        }
+        let mut given: Vec<u64> = Vec::new();
+        let mut outcomes = Vec::new();
+        for receipt in receipts {
+            let message = self.queues[&id].message(receipt.key.0);
+            let fits = message.is_some_and(|message| {
+                message.receives == receipt.receive_count && matches!(message.state, State::InFlight(_))
+            });
+            if fits && !given.contains(&receipt.key.0) {
+                given.push(receipt.key.0);
+                outcomes.push(Ok(()));
+            } else {
+                outcomes.push(Err(ReceiptFault::NotAvailable));
+            }
+        }
+        if given.is_empty() {
+            return answer(Reply::Handled(outcomes));
+        }
+        match events.first() {
+            Some(Event::GivenBack { queue, attempt: of, messages })
+                if *queue == id
+                    && *of == attempt
+                    && messages.iter().map(|(key, _)| key.0).eq(given.iter().copied()) => {}
+            _ => return Mismatch,
+        }
+        let queue = self.queue(id);
+        for key in &given {
+            let message = queue.message_mut(*key).expect("the message was just found");
+            message.receives -= 1;
+            message.state = State::Visible;
+        }
+        for known in queue.attempts.iter_mut().filter(|known| Some(known.hash) == attempt) {
+            known.messages.retain(|(key, _)| !given.contains(key));
+        }
+        queue.attempts.retain(|known| !known.messages.is_empty());
+        Happened(1, Reply::Handled(outcomes))
     }
 
     fn start(

@@ -144,6 +144,8 @@ fn event() -> impl Strategy<Value = Event> {
         (queue_id(), key(), time()).prop_map(|(queue, key, until)| Event::VisibilityChanged { queue, key, until }),
         (queue_id(), vec((key(), proptest::option::of(any::<u64>())), 0..4))
             .prop_map(|(queue, messages)| Event::Released { queue, messages }),
+        (queue_id(), proptest::option::of(hash()), vec((key(), proptest::option::of(any::<u64>())), 0..4))
+            .prop_map(|(queue, attempt, messages)| Event::GivenBack { queue, attempt, messages }),
         (queue_id(), keys()).prop_map(|(queue, keys)| Event::Expired { queue, keys }),
         (queue_id(), queue_id(), vec((key(), key()), 0..4)).prop_map(|(queue, target, moves)| Event::DeadLettered {
             queue,
@@ -242,6 +244,8 @@ fn the_format_is_what_it_was() {
     encode(&sent, &mut payload);
     encode(&Event::Deleted { queue: QueueId(1), keys: vec![MessageKey(300)] }, &mut payload);
     encode(&Event::Released { queue: QueueId(1), messages: vec![(MessageKey(300), Some(7))] }, &mut payload);
+    let given_back = vec![(MessageKey(300), None), (MessageKey(301), Some(8))];
+    encode(&Event::GivenBack { queue: QueueId(1), attempt: None, messages: given_back }, &mut payload);
     let imported = Event::Imported {
         queue: QueueId(1),
         key: MessageKey(301),
@@ -260,6 +264,7 @@ fn the_format_is_what_it_was() {
         "0601ac02abababababababababababababababab0102000000000000000103000000000000000000000000000000000105026869",
         "090101ac02",
         "0b0101ac020107",
+        "1d010002ac0200ad020108",
         "1701ad02cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd0000040205060002796f",
     ];
     assert_eq!(hex, expected.concat());

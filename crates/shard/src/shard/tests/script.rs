@@ -272,6 +272,11 @@ impl World {
                 attempt: option("attempt").map(|id| DeduplicationHash(digest(id))),
             }),
             "delete" => Command::Delete { queue: queue()?, receipts: receipts().collect() },
+            "return" => Command::GiveBack {
+                queue: queue()?,
+                receipts: receipts().collect(),
+                attempt: option("attempt").map(|id| DeduplicationHash(digest(id))),
+            },
             "hide" => {
                 let seconds = number("for").expect("hide needs for=");
                 Command::ChangeVisibility {
