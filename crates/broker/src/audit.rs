@@ -117,8 +117,8 @@ impl Audit {
 /// Reads the content of a message and makes sure that it is one.
 pub(crate) fn read_content(archive: &mut Archive, shard: ShardId, at: ContentAddress) -> Result<bytes::Bytes, Fault> {
     let bytes = archive.read(shard, address(at))?;
-    match content::decode(&bytes) {
-        Ok(_) => Ok(bytes),
+    match content::check(&bytes) {
+        Ok(()) => Ok(bytes),
         Err(damage) => Err(unreadable(shard, at, damage)),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use stanchion_journal::{Journal, ShardId};
+use stanchion_keyring::service::KeyService;
 use stanchion_shard::{Input, Shard};
 use stanchion_types::QueueArn;
 use tokio::sync::{Mutex, watch};
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::handles::Sealer;
 use crate::policies::Policies;
 use crate::restore::{OpenError, restore};
+use crate::sealing::{KeyBounds, Sealing};
 use crate::secret::Secret;
 use crate::snapshots;
 
@@ -38,6 +40,10 @@ pub struct Options {
     pub unsynced_bytes_max: u32,
     /// How long a sender waits for the disk before it is refused with `RequestThrottled`. Default 5 seconds.
     pub throttle_after: Duration,
+    /// Where queues have keys of their own from; without it there are none.
+    pub keys: Option<Arc<dyn KeyService>>,
+    /// How much one data key of a queue may seal.
+    pub key_bounds: KeyBounds,
     /// What tells the time of day. Default [`SystemTime::now`]; somebody who tests weeks has another.
     pub wall_clock: fn() -> SystemTime,
 }
@@ -52,6 +58,8 @@ impl Default for Options {
             snapshot_retry: Duration::from_secs(5),
             unsynced_bytes_max: 64 << 20,
             throttle_after: Duration::from_secs(5),
+            keys: None,
+            key_bounds: KeyBounds::default(),
             wall_clock: SystemTime::now,
         }
     }
@@ -64,6 +72,7 @@ pub struct Broker {
     pub(crate) sealer: Sealer,
     pub(crate) admission: Admission,
     pub(crate) policies: Policies,
+    pub(crate) sealing: Sealing,
     /// Held by whoever reads a queue's policy in order to change it.
     pub(crate) edits: Mutex<()>,
     failed: watch::Sender<Option<Failure>>,
@@ -90,6 +99,7 @@ impl Broker {
             sealer: Sealer::new(secret),
             admission: Admission::new(options.unsynced_bytes_max, options.throttle_after),
             policies: Policies::default(),
+            sealing: Sealing::new(options.keys, options.key_bounds),
             edits: Mutex::new(()),
             failed,
         })

@@ -24,12 +24,15 @@ use crate::caller::Caller;
 use crate::driver::Driver;
 use crate::failure::Failure;
 use crate::room;
+use crate::sealing::KeyChoice;
 
 /// A queue that was found.
 struct Target {
     driver: Arc<Driver>,
     arn: QueueArn,
     id: QueueId,
+    /// The key that seals what its messages carry, if it has one of its own.
+    key: Option<Box<KeyChoice>>,
 }
 
 impl Broker {

@@ -1,6 +1,6 @@
 //! What a message carries, as the bytes that the engine keeps without looking inside.
 //!
-//! Version 1, in this order; lengths and counts are LEB128 numbers, texts are UTF-8:
+//! The content of a queue with a key of its own is [sealed]: that is version 2. Version 1, in this order; lengths and counts are LEB128 numbers, texts are UTF-8:
 //!
 //! ```text
 //! version  u8       1
@@ -19,6 +19,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use stanchion_types::message::{AttributeValue, Md5, MessageAttribute, NewMessage};
+
+pub(crate) mod sealed;
 
 const VERSION: u8 = 1;
 
@@ -168,6 +170,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Content<'_>, Damage> {
         return Err(reader.damage("end"));
     }
     Ok(Content { sender_id, group_id, deduplication_id, trace_header, attributes, body_md5: Md5(*digest), body })
+}
+
+/// Makes sure that bytes are a content, sealed or not, as far as that goes without a key.
+///
+/// # Errors
+/// [`Damage`] if they are not.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), Damage> {
+    if sealed::is_sealed(bytes) { sealed::parse(bytes).map(|_| ()) } else { decode(bytes).map(|_| ()) }
 }
 
 fn put_number(out: &mut Vec<u8>, mut number: usize) {

@@ -223,6 +223,12 @@ impl Driver {
         self.unwrap(answer)
     }
 
+    /// Asks the shard for something whose answer nobody reads.
+    pub(crate) fn ask_unheard(&self, command: Command) {
+        // A shard that has failed does nothing more, and that is known elsewhere.
+        let _ = self.submit(command, None);
+    }
+
     fn unwrap(&self, answer: Result<Answered, oneshot::error::RecvError>) -> Result<(Reply, Reading), Error> {
         match answer {
             Ok(Ok((Reply::Refused(error), _))) => Err(error),

@@ -26,6 +26,7 @@ mod policies;
 mod repair;
 mod restore;
 mod room;
+mod sealing;
 mod secret;
 mod snapshots;
 
@@ -36,4 +37,5 @@ pub use carried::Carried;
 pub use failure::Failure;
 pub use repair::{Loss, Saved, repair};
 pub use restore::{OpenError, Restored, restore, restore_archive, restore_image};
+pub use sealing::{KeyBounds, Sealing};
 pub use secret::Secret;

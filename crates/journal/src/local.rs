@@ -96,6 +96,9 @@ pub struct Options {
     ///
     /// Who reads here and there in a journal of more segments opens a file for most reads.
     pub open_segments: usize,
+    /// How many bytes of records are sealed with one data key before another follows, with the next segment. Default:
+    /// 256 GiB, a thousandth of what an attacker would need to tell anything from it with a chance worth speaking of.
+    pub sealed_bytes_max: u64,
 }
 
 /// When a record counts as durable, and so what a power cut costs.
@@ -118,7 +121,14 @@ pub enum Durability {
 impl Default for Options {
     fn default() -> Options {
         let durability = Durability::Sync;
-        Options { segment_bytes: 64 << 20, cache_bytes: 64 << 20, durability, reserve_segments: 3, open_segments: 32 }
+        Options {
+            segment_bytes: 64 << 20,
+            cache_bytes: 64 << 20,
+            durability,
+            reserve_segments: 3,
+            open_segments: 32,
+            sealed_bytes_max: 256 << 30,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ const OPTIONS: Options = Options {
     durability: stanchion_journal::local::Durability::Sync,
     reserve_segments: 0,
     open_segments: 4,
+    sealed_bytes_max: 256 << 30,
 };
 const SNAPSHOT: &[u8] = b"the state after record 4";
 

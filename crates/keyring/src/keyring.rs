@@ -129,7 +129,15 @@ impl Keyring {
     /// # Errors
     /// The system's, if it has no random numbers.
     pub fn wrap(&self, key: &DataKey, purpose: &[u8]) -> std::io::Result<Wrapped> {
-        let primary = self.keys.get(&self.primary).expect("a keyring has its primary key");
+        Ok(self.wrap_under(&self.primary, key, purpose)?.expect("a keyring has its primary key"))
+    }
+
+    /// Wraps a data key as [`wrap`](Keyring::wrap) does, under the key of some name; `None` if there is none.
+    ///
+    /// # Errors
+    /// The system's, if it has no random numbers.
+    pub fn wrap_under(&self, name: &str, key: &DataKey, purpose: &[u8]) -> std::io::Result<Option<Wrapped>> {
+        let Some(outer) = self.keys.get(name) else { return Ok(None) };
         let mut bytes = [0; WRAPPED_BYTES];
         let (nonce, rest) = bytes.split_at_mut(NONCE_BYTES);
         // A random nonce: a keyring wraps a few thousand keys in its life, and 2^32 would be too many.
@@ -137,8 +145,8 @@ impl Keyring {
         let (sealed, tag) = rest.split_at_mut(KEY_BYTES);
         sealed.copy_from_slice(key.secret());
         let nonce = nonce.try_into().expect("as long as a nonce");
-        tag.copy_from_slice(&primary.seal(nonce, purpose, sealed));
-        Ok(Wrapped { under: self.primary.clone(), bytes })
+        tag.copy_from_slice(&outer.seal(nonce, purpose, sealed));
+        Ok(Some(Wrapped { under: name.to_owned(), bytes }))
     }
 
     /// Opens a wrapped data key.

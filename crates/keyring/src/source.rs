@@ -75,14 +75,20 @@ impl Source {
     /// What is wrong with it, or with the permissions of its file. Never shows a key.
     pub fn load(&self) -> Result<Keyring, SourceError> {
         let failed = |reason: String| SourceError { source: self.clone(), reason };
-        let text = match self {
-            Source::File(path) => read_private(path).map_err(failed)?,
-            Source::Variable(name) => {
-                std::env::var(name).map(Zeroizing::new).map_err(|_| failed("it is not set".into()))?
-            }
-            Source::Command(command) => run(command).map_err(failed)?,
-        };
+        let text = self.read().map_err(failed)?;
         text.parse().map_err(|error: crate::KeyringError| failed(error.to_string()))
+    }
+
+    /// Reads the text, which may be another secret than a keyring.
+    ///
+    /// # Errors
+    /// Why it cannot be read, or that others may read the file, in words.
+    pub fn read(&self) -> Result<Zeroizing<String>, String> {
+        match self {
+            Source::File(path) => read_private(path),
+            Source::Variable(name) => std::env::var(name).map(Zeroizing::new).map_err(|_| "it is not set".to_owned()),
+            Source::Command(command) => run(command),
+        }
     }
 
     /// Reads the keyring, or makes a file with one new key if there is none; says whether it did. The file is durable

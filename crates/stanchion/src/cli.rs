@@ -215,6 +215,9 @@ pub(crate) struct ExportArguments {
     /// File to write instead of standard output. It appears when it is complete.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Writes text that anybody can read, instead of sealing it under the keyring.
+    #[arg(long)]
+    pub(crate) plain: bool,
     #[command(flatten)]
     pub(crate) data: DataFlags,
 }
@@ -222,7 +225,7 @@ pub(crate) struct ExportArguments {
 /// What to import.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ImportArguments {
-    /// File with JSON lines, or - for standard input.
+    /// File that an export has written, or of JSON lines, or - for standard input.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Queue for all messages, whatever their lines say.

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use stanchion_http::{PlainHttp, TlsFiles};
 use stanchion_keyring::Source as KeyringSource;
+use stanchion_kms::{CredentialsSource, EndpointOptions};
 use stanchion_types::{AccountId, Region};
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) sixty_second_rules: bool,
     pub(crate) encryption: bool,
     pub(crate) keyring: Option<KeyringSource>,
+    /// The key management service with the keys that queues name; without it they are those of the keyring.
+    pub(crate) kms: Option<EndpointOptions>,
     pub(crate) segment_bytes: u64,
     pub(crate) reserve_segments: u32,
     pub(crate) cache_bytes: u64,
@@ -165,13 +168,14 @@ impl Settings {
             })?,
             listen: of("listen").read(values::address)?,
             account,
-            region,
             public_url: of("public_url").read_unless_empty(values::base_url)?,
             tls: read_tls(given)?,
             durability: of("durability").read(values::durability)?,
             sixty_second_rules: of("sixty_second_rules").read(values::switch)?,
             encryption: of("encryption").read(values::switch)?,
             keyring: of("keyring").read_unless_empty(|text| text.parse().map_err(str::to_owned))?,
+            kms: read_kms(given, &region)?,
+            region,
             // The largest record, ten messages of a batch request with all they carry, must fit into a segment.
             segment_bytes: of("segment_size").read(|text| values::size_within(text, 4 << 20, 1 << 30))?,
             reserve_segments: of("reserve_segments").read(|text| values::count(text, 0, 64))? as u32,
@@ -219,6 +223,29 @@ fn read_tls(given: &HashMap<&'static str, Given>) -> Result<Option<(TlsFiles, Pl
     let related = ["tls_certificate", "tls_key", "tls_client_authorities", "plain_http"];
     match related.iter().map(|key| &given[key]).find(|given| given.source != Source::Default) {
         Some(given) => Err(given.error("means nothing without tls_certificate and tls_key")),
+        None => Ok(None),
+    }
+}
+
+/// Reads what a key management service takes, or nothing.
+fn read_kms(given: &HashMap<&'static str, Given>, region: &Region) -> Result<Option<EndpointOptions>, SettingError> {
+    let url = given["kms_endpoint"].read_unless_empty(|text| match stanchion_kms::check_url(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    })?;
+    let of_another = given["kms_region"].read_unless_empty(|text| {
+        Region::new(text).ok_or("must be 1 to 32 lower-case letters, digits and hyphens".to_owned())
+    })?;
+    let authorities = given["kms_authorities"].read_unless_empty(|text| Ok(PathBuf::from(text)))?;
+    let credentials = given["kms_credentials"].read_unless_empty(|text| text.parse().map_err(str::to_owned))?;
+    if let Some(url) = url {
+        let region = of_another.as_ref().unwrap_or(region).to_string();
+        let credentials = credentials.map_or(CredentialsSource::Environment, CredentialsSource::Text);
+        return Ok(Some(EndpointOptions { url, region, authorities, credentials }));
+    }
+    let related = ["kms_region", "kms_authorities", "kms_credentials"];
+    match related.iter().map(|key| &given[key]).find(|given| !given.text.is_empty()) {
+        Some(given) => Err(given.error("means nothing without kms_endpoint")),
         None => Ok(None),
     }
 }

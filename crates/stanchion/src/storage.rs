@@ -9,7 +9,9 @@ use std::sync::Arc;
 use rustix::process::{Resource, getrlimit};
 use stanchion_journal::local::{Directory, Disk, Image};
 use stanchion_journal::{Fault, Local, local};
+use stanchion_keyring::service::LocalKeys;
 use stanchion_keyring::{Keyring, Source};
+use stanchion_kms::{Endpoint, Services};
 
 use crate::control::client::{Connection, HeldFiles};
 use crate::settings::{Durability, Settings};
@@ -70,6 +72,20 @@ pub(crate) fn to_read(settings: &Settings) -> Result<Arc<Directory>, String> {
     Ok(Arc::new(Directory::new(directory).with_keyring(Some(Arc::new(keyring)))))
 }
 
+/// Returns the keyring to seal an export of a data directory with: the one that it is encrypted under, or else the one
+/// that is configured.
+///
+/// # Errors
+/// Why there is none to be had.
+pub(crate) fn keyring_to_seal(settings: &Settings, disk: &dyn Disk) -> Result<Arc<Keyring>, String> {
+    if let Some(keyring) = disk.keyring() {
+        return Ok(keyring);
+    }
+    let loaded = keyring_source(&settings.data_dir, settings).load();
+    let loaded = loaded.map_err(|error| format!("the export cannot be sealed: {error}; with --plain it is not"))?;
+    Ok(Arc::new(loaded))
+}
+
 /// Says whether anything in a data directory may be encrypted.
 fn is_sealed(directory: &Path) -> bool {
     directory.join(Image::data_keys_file()).exists()
@@ -77,9 +93,11 @@ fn is_sealed(directory: &Path) -> bool {
 
 /// Opens the journal in a data directory, or begins one there.
 ///
+/// Returns the keyring as well, if anything is encrypted.
+///
 /// # Errors
 /// What is wrong with the directory, its journal or its keyring.
-pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, String> {
+pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<(Arc<Local>, Option<Arc<Keyring>>), String> {
     let keyring = keyring_to_write(directory, settings)?;
     let options = local::Options {
         segment_bytes: settings.segment_bytes,
@@ -91,10 +109,21 @@ pub(crate) fn open(directory: &Path, settings: &Settings) -> Result<Arc<Local>, 
         },
         reserve_segments: settings.reserve_segments,
         open_segments: open_segments(getrlimit(Resource::Nofile).current),
+        ..local::Options::default()
     };
-    let disk = Directory::new(directory).with_keyring(keyring);
+    let disk = Directory::new(directory).with_keyring(keyring.clone());
     let journal = Local::open_on(Arc::new(disk), options).map_err(|fault| fault.to_string())?;
-    Ok(Arc::new(journal))
+    Ok((Arc::new(journal), keyring))
+}
+
+/// Returns where the keys come from that queues name.
+///
+/// # Errors
+/// What is wrong with the settings of the key management service.
+pub(crate) fn key_services(settings: &Settings, local: Option<Arc<LocalKeys>>) -> Result<Services, String> {
+    let endpoint = settings.kms.clone().map(Endpoint::new).transpose();
+    let endpoint = endpoint.map_err(|error| format!("setting kms_authorities: {error}"))?;
+    Ok(Services { local, endpoint })
 }
 
 /// Returns how many segments may stay open to read where a process may have so many files open: an eighth, which leaves

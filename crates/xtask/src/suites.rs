@@ -109,6 +109,15 @@ pub(crate) const SUITES: &[Suite] = &[
         count: count_pytest,
     },
     Suite {
+        name: "kms",
+        what: "boto3 on a server of its own whose queues have keys in moto's KMS",
+        drives: Drives::Own,
+        toolchain: Toolchain::Python,
+        prepare: |places| venv(places, "current"),
+        command: |places| pytest(places, "current", &["keys"]),
+        count: count_pytest,
+    },
+    Suite {
         name: "celery",
         what: "Celery with a real worker",
         drives: Drives::Shared,

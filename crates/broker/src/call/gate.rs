@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::caller::{Authority, Caller};
 use crate::driver::Driver;
 use crate::handles;
+use crate::sealing::KeyChoice;
 
 /// A request that its caller may make, and the queue that it addresses. Nobody but the gate makes one, and without one
 /// nothing is done.
@@ -97,8 +98,9 @@ impl Broker {
     /// Finds a queue.
     pub(super) async fn find(&self, arn: QueueArn) -> Result<Target, Error> {
         let driver = self.owner(&arn);
-        if let Some(id) = driver.find(&arn) {
-            return Ok(Target { driver: driver.clone(), arn, id });
+        let found = driver.look(&arn, |queue| (queue.id(), KeyChoice::of(queue.attributes())));
+        if let Some((id, key)) = found {
+            return Ok(Target { driver: driver.clone(), arn, id, key });
         }
         // That the queue is not there may follow from a deletion that a crash could still undo. So the refusal goes
         // through the shard, which lets it out when the deletion is durable. No queue ever has the number 0.

@@ -41,7 +41,11 @@ impl Broker {
         let target = self.find(address(caller, locator)).await.map_err(general)?;
         room_for(&target.driver, Action::SendMessage).map_err(general)?;
         let import = |(index, carried)| target.import(caller, carried).map_err(|error| (Some(index), error));
-        let messages = messages.iter().enumerate().map(import).collect::<Result<Vec<_>, _>>()?;
+        let mut messages = messages.iter().enumerate().map(import).collect::<Result<Vec<_>, _>>()?;
+        if let Some(key) = &target.key {
+            let contents = messages.iter_mut().map(|message| &mut message.content);
+            self.sealing.seal(&target.arn, key, contents).await.map_err(general)?;
+        }
         let bytes = messages.iter().map(|message| message.content.len()).sum();
         let room = self.room(bytes).await.map_err(general)?;
         match target.driver.ask(Command::Import { queue: target.id, messages }, Some(room)).await {

@@ -1,8 +1,11 @@
 //! Receiving messages.
 
+mod unlock;
+
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Delivery, Receive, Reply};
 use stanchion_engine::ids::ContentAddress;
+use stanchion_keyring::service::Refusal;
 use stanchion_types::Error;
 use stanchion_types::message::SystemAttribute;
 use stanchion_types::request::ReceiveMessage;
@@ -10,24 +13,26 @@ use stanchion_types::response::{ReceivedMessage, Response};
 
 use super::{Target, unexpected};
 use crate::broker::Broker;
-use crate::content::{self, Content};
+use crate::content::{self, Content, sealed};
 use crate::digests;
 use crate::failure::Failure;
 use crate::handles::Handle;
+use crate::sealing;
 
 impl Broker {
     pub(super) async fn receive_message(&self, queue: Target, request: ReceiveMessage) -> Result<Response, Error> {
         // Standard queues ignore the attempt id, however it looks; the service does not complain.
         let attempt = request.attempt_id.clone().filter(|_| queue.arn.name.is_fifo()).transpose()?;
+        let attempt = attempt.as_deref().map(digests::id_hash);
         let command = Command::Receive(Receive {
             queue: queue.id,
             max_messages: request.max_messages as usize,
             visibility_seconds: request.visibility_seconds,
             wait_seconds: request.wait_seconds,
-            attempt: attempt.as_deref().map(digests::id_hash),
+            attempt,
         });
         // Held until the contents are read.
-        let (reply, _reading) = queue.driver.receive(command).await?;
+        let (reply, reading) = queue.driver.receive(command).await?;
         let deliveries = match reply {
             Reply::Received(deliveries) => deliveries,
             reply => return Err(unexpected(&reply)),
@@ -36,21 +41,39 @@ impl Broker {
             return Ok(Response::Messages(Vec::new()));
         }
         let addresses: Vec<ContentAddress> = deliveries.iter().map(|delivery| delivery.content).collect();
-        let contents = queue.driver.contents(&addresses).await;
+        let mut contents = queue.driver.contents(&addresses).await;
+        drop(reading);
+        let is_sealed = contents.iter().flatten().any(|content| sealed::is_sealed(content));
+        let mut unlocked = match is_sealed {
+            false => None,
+            // Boxed, or the futures of all calls would have room for it.
+            true => Some(Box::pin(self.unlock(&queue, attempt, &deliveries, &mut contents)).await),
+        };
         let mut messages = Vec::with_capacity(deliveries.len());
         let mut failed = Vec::new();
         for (delivery, content) in deliveries.iter().zip(contents) {
+            if let Some(refusal) = unlocked.as_ref().and_then(|unlocked| unlocked.refusal(delivery)) {
+                failed.push((delivery, Unread::Locked(refusal)));
+                continue;
+            }
             let read = content.map_err(|failure| failure.internal());
             match read.and_then(|bytes| self.message(&queue, &request, delivery, &bytes)) {
-                Ok(_) if !failed.is_empty() && must_wait(&queue, delivery, &failed) => {}
+                Ok(_) if !failed.is_empty() && must_wait(&queue, delivery, &failed) => {
+                    if let Some(unlocked) = &mut unlocked {
+                        unlocked.keep_back(delivery);
+                    }
+                }
                 Ok(message) => messages.push(message),
-                Err(error) => failed.push((delivery, error)),
+                Err(error) => failed.push((delivery, Unread::Broken(error))),
             }
+        }
+        if let Some(unlocked) = unlocked {
+            Box::pin(unlocked.settle()).await;
         }
         // A message that cannot be read stays where it is: it becomes visible again, and nobody was told that it is not
         // there. Those beside it are no worse off for it.
         match failed.pop() {
-            Some((_, error)) if messages.is_empty() => Err(error),
+            Some((_, unread)) if messages.is_empty() => Err(unread.error()),
             _ => Ok(Response::Messages(messages)),
         }
     }
@@ -84,8 +107,25 @@ impl Broker {
     }
 }
 
+/// Why a message is not handed out.
+enum Unread {
+    /// It cannot be read.
+    Broken(Error),
+    /// Its key cannot be had.
+    Locked(Refusal),
+}
+
+impl Unread {
+    fn error(self) -> Error {
+        match self {
+            Unread::Broken(error) => error,
+            Unread::Locked(refusal) => sealing::refused("open a message", &refusal),
+        }
+    }
+}
+
 /// Tells whether a message of a FIFO queue must not be handed out because one before it in its group could not be.
-fn must_wait(queue: &Target, delivery: &Delivery, failed: &[(&Delivery, Error)]) -> bool {
+fn must_wait(queue: &Target, delivery: &Delivery, failed: &[(&Delivery, Unread)]) -> bool {
     queue.arn.name.is_fifo()
         && queue.driver.with_shard(|shard| {
             let group = |delivery: &Delivery| shard.engine().queue(queue.id)?.group(delivery.receipt.key);

@@ -58,8 +58,13 @@ impl Broker {
         Ok(Response::SentBatch(results))
     }
 
-    async fn send(&self, queue: &Target, messages: Vec<Submission>) -> Result<Vec<Result<Accepted, Error>>, Error> {
+    async fn send(&self, queue: &Target, mut messages: Vec<Submission>) -> Result<Vec<Result<Accepted, Error>>, Error> {
         let count = messages.len();
+        if let Some(key) = &queue.key {
+            let contents = messages.iter_mut().map(|message| &mut message.content);
+            // Boxed, or the futures of all sends would have room for it.
+            Box::pin(self.sealing.seal(&queue.arn, key, contents)).await?;
+        }
         let room = self.admission.enter(messages.iter().map(|message| message.content.len()).sum()).await?;
         match queue.driver.ask(Command::Send { queue: queue.id, messages }, Some(room)).await? {
             Reply::Sent(outcomes) if outcomes.len() == count => Ok(outcomes),

@@ -3,10 +3,12 @@
 mod callers;
 mod failures;
 mod harness;
+mod keys;
 mod messages;
 mod permissions;
 mod retention;
 mod room;
+mod secrecy;
 mod space;
 mod stragglers;
 mod waiting;

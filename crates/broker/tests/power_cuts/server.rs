@@ -51,6 +51,7 @@ pub(crate) fn journal(disk: &Simulated, durability: Durability) -> Result<Arc<Lo
         durability,
         reserve_segments: 3,
         open_segments: 4,
+        sealed_bytes_max: 256 << 30,
     };
     Local::open_on(Arc::new(disk.clone()), options).map(Arc::new)
 }

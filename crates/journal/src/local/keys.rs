@@ -37,10 +37,6 @@ const TITLE: &str = "stanchion keys 1\n";
 const COPY: usize = 4096;
 /// A file of this length would list half a million keys; ours has a few dozen, so a longer one is not ours.
 const BYTES_MAX: u64 = 128 << 20;
-/// How much is sealed with one key, in bytes: with AES-GCM a thousandth of what an attacker would need to tell anything
-/// from it with a chance worth speaking of. A new key follows with the next segment.
-pub(crate) const SEALED_MAX: u64 = 1 << 38;
-
 /// The data keys of a journal.
 pub(crate) struct Keys {
     journal: u64,

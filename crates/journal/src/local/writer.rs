@@ -14,7 +14,7 @@ use super::frame::{self, Header, Kind};
 use super::front::Queued;
 use super::index::{self, Tail, Tails};
 use super::janitor::Zeros;
-use super::keys::{Current, SEALED_MAX};
+use super::keys::Current;
 use super::segment::{self, FRAMES};
 use super::{Durability, LatchOnPanic, Shared};
 use crate::{Fault, Listener, Position, ShardId};
@@ -90,7 +90,7 @@ struct Work {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, active: Active, tails: Tails) -> Writer {
         let (arena, cuts, frames) = (Vec::new(), Vec::new(), Vec::new());
-        let seal = shared.keys.current().map(|current| (current, SEALED_MAX));
+        let seal = shared.keys.current().map(|current| (current, shared.options.sealed_bytes_max));
         Writer { shared, active, tails, seal, deadline: None, arena, cuts, frames }
     }
 
@@ -405,8 +405,9 @@ impl Writer {
     /// segment.
     fn renew_key(&mut self) {
         let Some((current, left @ 0)) = &mut self.seal else { return };
+        let sealed_max = self.shared.options.sealed_bytes_max;
         match self.shared.keys.renew(&*self.shared.disk, self.active.number, &|_, _, _| true) {
-            Ok(renewed) => (*current, *left) = (renewed.unwrap_or_else(|| current.clone()), SEALED_MAX),
+            Ok(renewed) => (*current, *left) = (renewed.unwrap_or_else(|| current.clone()), sealed_max),
             Err(fault) => tracing::warn!(%fault, "cannot draw a new data key, and try again with the next segment"),
         }
     }

@@ -16,6 +16,7 @@ pub(crate) const SMALL: Options = Options {
     durability: Durability::Sync,
     reserve_segments: 1,
     open_segments: 4,
+    sealed_bytes_max: 256 << 30,
 };
 /// Longer than anything takes here; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -9,4 +9,5 @@ mod histories;
 mod late;
 mod nonces;
 mod promises;
+mod renewal;
 mod space;

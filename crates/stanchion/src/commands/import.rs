@@ -13,6 +13,8 @@ use crate::clock::now;
 use crate::control::client::{Connection, Refused};
 use crate::control::{CREATE_QUEUE, Created, IMPORT, Import, LINE_MAX, REDRIVE, Redrive};
 use crate::exchange::line::{Line, MessageLine, QueueLine};
+use crate::exchange::sealed::{self, Opener};
+use crate::storage;
 use crate::words::{Ticker, count};
 
 /// Most messages and bytes of lines that are added at once: the server decides them in one turn.
@@ -21,17 +23,23 @@ const BATCH_BYTES: usize = 1 << 20;
 
 /// Adds the queues and messages of a file to a running server.
 pub(crate) fn run(arguments: &ImportArguments) -> Result<(), Stop> {
-    let data_dir = arguments.data.directory()?;
+    let settings = arguments.data.settings()?;
+    let data_dir = settings.data_dir.clone();
     if let Some(name) = arguments.queue.as_deref().filter(|name| QueueName::new(name).is_none()) {
         return Err(Stop::misused(format_args!("{name:?} is no name of a queue")));
     }
-    let input: Box<dyn Read> = match arguments.file.to_str() {
+    let mut input: Box<dyn BufRead> = match arguments.file.to_str() {
         Some("-") => Box::new(io::stdin().lock()),
         _ => {
             let named = |error| Stop::failed(format_args!("cannot open {}: {error}", arguments.file.display()));
-            Box::new(File::open(&arguments.file).map_err(named)?)
+            Box::new(BufReader::new(File::open(&arguments.file).map_err(named)?))
         }
     };
+    let unread = |error: &dyn fmt::Display| Stop::failed(format_args!("{}: {error}", arguments.file.display()));
+    if sealed::is_sealed(&mut input).map_err(|error| unread(&error))? {
+        let keyring = storage::keyring_source(&data_dir, &settings).load().map_err(|error| unread(&error))?;
+        input = Box::new(BufReader::new(Opener::begin(input, &keyring).map_err(|error| unread(&error))?));
+    }
     let Some(connection) = Connection::open(&data_dir).map_err(Stop::failed)? else {
         let shown = data_dir.display();
         return Err(Stop::failed(format_args!("no server uses {shown}: start it, an import goes to a running server")));
@@ -46,7 +54,7 @@ pub(crate) fn run(arguments: &ImportArguments) -> Result<(), Stop> {
         redrives: Vec::new(),
         ticker: Ticker::default(),
     };
-    let outcome = importer.run(&mut BufReader::new(input));
+    let outcome = importer.run(&mut *input);
     let queues = count(importer.queues, "new queue");
     eprintln!("imported {} and {queues}", count(importer.imported, "message"));
     outcome.map_err(Stop::failed)

@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stanchion_auth::Authenticator;
 use stanchion_broker::{Broker, Caller, Secret};
 use stanchion_http::{Access, Edge, Gatekeeper, Server, Tls};
+use stanchion_keyring::service::LocalKeys;
 use stanchion_wire::Origin;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -60,10 +61,12 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     let credentials = credentials.map_err(|error| Stop::misused(format_args!("setting credentials: {error}")))?;
     let data_dir = storage::prepare(&settings.data_dir).map_err(Stop::failed)?;
     let at = |error: &dyn fmt::Display| Stop::failed(format_args!("data directory {}: {error}", data_dir.display()));
-    let journal = storage::open(&data_dir, settings).map_err(|error| at(&error))?;
+    let (journal, keyring) = storage::open(&data_dir, settings).map_err(|error| at(&error))?;
+    let local_keys = keyring.map(|keyring| Arc::new(LocalKeys::new(keyring)));
+    let keys = storage::key_services(settings, local_keys.clone()).map_err(Stop::failed)?;
     let secret = Secret::load_or_create(&data_dir).map_err(|error| at(&error))?;
-    let broker =
-        Broker::open(journal.clone(), &secret, storage::broker_options(settings)).map_err(|error| at(&error))?;
+    let options = stanchion_broker::Options { keys: Some(Arc::new(keys)), ..storage::broker_options(settings) };
+    let broker = Broker::open(journal.clone(), &secret, options).map_err(|error| at(&error))?;
     let broker = Arc::new(broker);
 
     let caller = Caller::anonymous(settings.account, settings.region.clone());
@@ -82,7 +85,7 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         _ => server,
     };
     let keyring = settings.encryption.then(|| storage::keyring_source(&data_dir, settings));
-    let service = Service { broker: broker.clone(), journal, caller: caller.clone(), keyring };
+    let service = Service { broker: broker.clone(), journal, caller: caller.clone(), keyring, local_keys };
     let control = control_socket(&data_dir, service);
     announce(address, &data_dir, settings).map_err(Stop::failed)?;
     let (access, watching) = match credentials {

@@ -12,6 +12,7 @@ use stanchion_broker::{Broker, Caller};
 use stanchion_journal::local::Hold;
 use stanchion_journal::{Journal, Local, Room};
 use stanchion_keyring::Source;
+use stanchion_keyring::service::LocalKeys;
 use stanchion_types::request::{Action, Envelope, Request as ServiceRequest, SetQueueAttributes};
 use stanchion_types::{Error, QueueArn, QueueLocator, QueueName};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -43,6 +44,8 @@ pub(crate) struct Service {
     pub(crate) caller: Caller,
     /// Where the keyring comes from, if anything is encrypted.
     pub(crate) keyring: Option<Source>,
+    /// The keys of the keyring that queues name.
+    pub(crate) local_keys: Option<Arc<LocalKeys>>,
 }
 
 impl Socket {
@@ -199,11 +202,15 @@ async fn answer(line: &[u8], service: &Service, hold: &mut Option<Hold>) -> Resu
         }
         super::REWRAP => {
             let Some(source) = service.keyring.clone() else { return Err(Refusal::of("its encryption is off")) };
-            let journal = service.journal.clone();
+            let (journal, local_keys) = (service.journal.clone(), service.local_keys.clone());
             let rewrap = move || -> Result<Rewrapped, Refusal> {
                 let keyring = Arc::new(source.load().map_err(Refusal::of)?);
                 let primary = keyring.primary().to_owned();
-                Ok(Rewrapped { keys: journal.rewrap(keyring).map_err(Refusal::of)?, primary })
+                let keys = journal.rewrap(keyring.clone()).map_err(Refusal::of)?;
+                if let Some(local_keys) = local_keys {
+                    local_keys.replace(keyring);
+                }
+                Ok(Rewrapped { keys, primary })
             };
             let done = tokio::task::spawn_blocking(rewrap).await.map_err(Refusal::of)??;
             tracing::info!(keys = done.keys, primary = done.primary, "the data keys are wrapped anew");

@@ -67,6 +67,9 @@ pub(crate) struct Written {
     pub(crate) messages: u64,
 }
 
+/// What opens the content of a message that is sealed under a key of its queue, and returns any other as it is.
+pub(crate) type Open<'a> = &'a mut dyn FnMut(Bytes) -> Result<Bytes, String>;
+
 /// Writes the queues of these names, or all of them if there are none; first a line for each queue, then the messages
 /// of one queue after the other, each in the order of the queue.
 ///
@@ -76,6 +79,7 @@ pub(crate) fn export(
     image: &mut Image,
     options: &stanchion_shard::Options,
     names: &[String],
+    open: Open<'_>,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(Written),
 ) -> Result<Written, ExportError> {
@@ -104,16 +108,16 @@ pub(crate) fn export(
         let mut pages = Pages::of(queue);
         while let Some(message) = pages.next(image, shard)? {
             while let Some((message, standing)) = memory.next_if(|(kept, _)| kept.order < message.order) {
-                write_message(image, shard, queue, &message, standing, out)?;
+                write_message(image, shard, queue, &message, standing, open, out)?;
                 written.messages += 1;
             }
             let standing = queue.standing_on_page(&message);
-            write_message(image, shard, queue, &message, standing, out)?;
+            write_message(image, shard, queue, &message, standing, open, out)?;
             written.messages += 1;
             progress(written);
         }
         for (message, standing) in memory {
-            write_message(image, shard, queue, &message, standing, out)?;
+            write_message(image, shard, queue, &message, standing, open, out)?;
             written.messages += 1;
             progress(written);
         }
@@ -180,9 +184,11 @@ fn write_message(
     queue: &Queue,
     message: &ColdMessage,
     standing: Standing,
+    open: Open<'_>,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     let bytes = read(image, shard, message.content)?;
+    let bytes = open(bytes).map_err(|why| ExportError::Message(format!("message {}: {why}", message.id)))?;
     let carried = Carried::read(message, standing, queue.is_fifo(), &bytes).map_err(ExportError::Message)?;
     put(out, &MessageLine::new(&queue.arn().name, &carried))
 }

@@ -31,7 +31,7 @@ impl Setting {
 }
 
 /// Every setting, in the order in which `check` prints them.
-pub(crate) const SETTINGS: [Setting; 24] = [
+pub(crate) const SETTINGS: [Setting; 28] = [
     Setting {
         key: "data_dir",
         value: "DIR",
@@ -106,6 +106,32 @@ pub(crate) const SETTINGS: [Setting; 24] = [
         help: "Keys under which the data keys of the journal are wrapped: a file that only its owner may read, an \
                environment variable, or what a command prints. Without it, the file `keyring` in the data directory, \
                which the first start makes.",
+    },
+    Setting {
+        key: "kms_endpoint",
+        value: "URL",
+        default: "",
+        help: "Server that speaks the API of AWS KMS, with the keys that queues name in KmsMasterKeyId. Without it they \
+               are keys of the keyring. Plain http:// is for this machine only.",
+    },
+    Setting {
+        key: "kms_region",
+        value: "NAME",
+        default: "",
+        help: "Region in whose name requests to it are signed. Without it, that of the queues.",
+    },
+    Setting {
+        key: "kms_credentials",
+        value: "FILE|env:NAME|command:COMMAND",
+        default: "",
+        help: "Access key with which they are signed, as JSON with AccessKeyId, SecretAccessKey and perhaps \
+               SessionToken. Read for each request. Without it, the variables AWS_ACCESS_KEY_ID and so on.",
+    },
+    Setting {
+        key: "kms_authorities",
+        value: "FILE",
+        default: "",
+        help: "Authorities, in PEM, one of which must have signed its certificate. Without it, those of the system.",
     },
     Setting {
         key: "segment_size",

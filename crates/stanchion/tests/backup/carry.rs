@@ -76,8 +76,9 @@ fn queues(lines: &[String]) -> Vec<Value> {
     queues
 }
 
-fn import(data: &Path, file: &Path) {
-    ok(&["import", text(file), "--data-dir", text(data)]);
+/// Imports a file that was exported from another data directory, with the keyring of that.
+fn import(data: &Path, file: &Path, from: &Path) {
+    ok(&["import", text(file), "--data-dir", text(data), "--keyring", text(&from.join("keyring"))]);
 }
 
 #[test]
@@ -85,14 +86,16 @@ fn what_is_exported_and_imported_is_the_same_again() {
     let (first, second) = (directory(), directory());
     let server = Server::start(first.path(), &[]);
     fill(&server);
-    let lines = export(&first.path().join("data"));
-    let file = first.path().join("all.jsonl");
-    ok(&["export", "--all", "--output", text(&file), "--data-dir", text(&first.path().join("data"))]);
-    assert_eq!(fs::read_to_string(&file).expect("written").lines().collect::<Vec<_>>(), lines);
+    let from = first.path().join("data");
+    let lines = export(&from);
+    let (file, plain) = (first.path().join("all.sealed"), first.path().join("all.jsonl"));
+    ok(&["export", "--all", "--output", text(&file), "--data-dir", text(&from)]);
+    ok(&["export", "--all", "--plain", "--output", text(&plain), "--data-dir", text(&from)]);
+    assert_eq!(fs::read_to_string(&plain).expect("written").lines().collect::<Vec<_>>(), lines);
     assert_eq!(server.stop(), 0);
 
     let server = Server::start(second.path(), &[]);
-    import(&second.path().join("data"), &file);
+    import(&second.path().join("data"), &file, &from);
     let again = export(&second.path().join("data"));
     assert_eq!(queues(&again), queues(&lines));
     assert_eq!(essence(&again), essence(&lines));
@@ -132,10 +135,10 @@ fn a_backlog_on_pages_is_carried_in_order() {
         bodies.collect::<Result<_, _>>().expect("numbers")
     };
     assert_eq!(numbers(&lines), (0..10_500).collect::<Vec<_>>());
-    let file = first.path().join("deep.jsonl");
+    let file = first.path().join("deep.sealed");
     ok(&["export", "deep", "--output", text(&file), "--data-dir", text(&from)]);
     let other = Server::start(second.path(), &[]);
-    import(&to, &file);
+    import(&to, &file, &from);
     assert_eq!(numbers(&export(&to)), (0..10_500).collect::<Vec<_>>());
     assert_eq!(essence(&export(&to)), essence(&lines));
     other.kill();
@@ -166,7 +169,7 @@ fn a_bad_line_is_named_and_changes_nothing_of_its_batch() {
         fs::write(&file, lines).expect("written");
         let error = refused(&["import", text(&file), "--data-dir", text(&data)]);
         assert!(error.contains("line 153: ") && error.contains(words), "{error}");
-        let exported = ok(&["export", &name, "--data-dir", text(&data)]);
+        let exported = ok(&["export", &name, "--plain", "--data-dir", text(&data)]);
         let imported = exported.lines().count() - 1;
         assert!(error.contains(&format!("imported {imported} messages and 1 new queue")), "{imported}: {error}");
         // The batch that the bad line belongs to, or would, is not there; the one before it is.
@@ -175,18 +178,60 @@ fn a_bad_line_is_named_and_changes_nothing_of_its_batch() {
 }
 
 #[test]
+fn of_a_sealed_export_that_was_changed_only_what_was_verified_is_imported() {
+    let (first, second) = (directory(), directory());
+    let (from, to) = (first.path().join("data"), second.path().join("data"));
+    let server = Server::start(first.path(), &[]);
+    server.ok("CreateQueue", json!({ "QueueName": "q" }));
+    for batch in 0..40 {
+        let body = |index: usize| format!("{:04} {}", 10 * batch + index, "x".repeat(1000));
+        let entry = |index: usize| json!({ "Id": index.to_string(), "MessageBody": body(index) });
+        let entries: Vec<_> = (0..10).map(entry).collect();
+        server.ok("SendMessageBatch", json!({ "QueueUrl": "q", "Entries": entries }));
+    }
+    let file = first.path().join("q.sealed");
+    ok(&["export", "q", "--output", text(&file), "--data-dir", text(&from)]);
+    assert_eq!(server.stop(), 0);
+    let whole = fs::read(&file).expect("an export");
+    assert!(memchr::memmem::find(&whole, b"xxxxxxxx").is_none(), "the export shows nothing");
+
+    let _other = Server::start(second.path(), &[]);
+    let refused_with =
+        |keyring: &Path| refused(&["import", text(&file), "--data-dir", text(&to), "--keyring", text(keyring)]);
+    let words = refused_with(&to.join("keyring"));
+    assert!(words.contains("\"first\""), "another keyring: the key is named: {words}");
+    assert!(export(&to).is_empty(), "nothing was imported");
+    let keyring = from.join("keyring");
+    let mut changed = whole.clone();
+    let middle = whole.len() / 2;
+    changed[middle] ^= 1;
+    for (bytes, what) in [(&whole[..middle], "cut"), (&changed, "is not as it was written")] {
+        fs::write(&file, bytes).expect("written");
+        let words = refused_with(&keyring);
+        assert!(words.contains(what), "{words}");
+    }
+    // Both times the messages of the chunks before, and nothing of the damaged one: the first of all, in order, twice.
+    let imported = messages(&export(&to));
+    let bodies: Vec<&str> = imported.iter().map(|line| &line["Body"].as_str().expect("a body")[..4]).collect();
+    let once = bodies.len() / 2;
+    assert!((100..300).contains(&once), "{once}");
+    let expected: Vec<String> = (0..once).chain(0..once).map(|number| format!("{number:04}")).collect();
+    assert_eq!(bodies, expected);
+}
+
+#[test]
 fn messages_can_go_to_a_queue_of_another_name_and_account() {
     let (first, second) = (directory(), directory());
     let server = Server::start(first.path(), &["--account", "111122223333", "--region", "eu-west-1"]);
     server.create_and_send("q", "x");
     let file = first.path().join("q.jsonl");
-    ok(&["export", "q", "--output", text(&file), "--data-dir", text(&first.path().join("data"))]);
+    ok(&["export", "q", "--plain", "--output", text(&file), "--data-dir", text(&first.path().join("data"))]);
     let other = Server::start(second.path(), &[]);
     let data = second.path().join("data");
     ok(&["import", text(&file), "--queue", "renamed", "--data-dir", text(&data)]);
     assert_eq!(other.receive("renamed"), ["x"]);
     let error = refused(&["import", text(&file), "--queue", "renamed.fifo", "--data-dir", text(&data)]);
     assert!(error.contains("line 1"), "{error}");
-    let error = refused(&["export", "q", "--data-dir", text(&data)]);
+    let error = refused(&["export", "q", "--plain", "--data-dir", text(&data)]);
     assert!(error.contains("there is no queue q"), "{error}");
 }

@@ -44,7 +44,7 @@ fn text(path: &Path) -> &str {
 
 /// Exports everything that a data directory holds.
 fn export(data: &Path) -> Vec<String> {
-    ok(&["export", "--all", "--data-dir", text(data)]).lines().map(str::to_owned).collect()
+    ok(&["export", "--all", "--plain", "--data-dir", text(data)]).lines().map(str::to_owned).collect()
 }
 
 /// Returns the lines of messages.

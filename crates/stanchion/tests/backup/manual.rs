@@ -22,5 +22,5 @@ fn every_command_of_the_page_on_backups_works_as_written() {
         commands += 1;
     }
     assert!(commands >= 6, "{commands}");
-    assert_eq!(server.receive("orders"), ["x", "x"], "the import of the page has added one");
+    assert_eq!(server.receive("orders"), ["x", "x", "x"], "the imports of the page have added two");
 }

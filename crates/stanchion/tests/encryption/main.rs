@@ -5,7 +5,9 @@
 mod harness;
 
 mod keys;
+mod manual;
 mod plaintext;
+mod queues;
 
 use std::path::Path;
 

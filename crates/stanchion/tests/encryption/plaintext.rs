@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Server, directory};
+use crate::harness::{Server, directory, run, stanchion};
 use crate::{ok, text};
 
 /// What every secret of the test begins with. Nothing else has these letters.
@@ -15,6 +15,8 @@ const NEEDLE: &str = "QzNeedleXyzzy";
 const BACKLOG: usize = 11_000;
 /// Messages of the FIFO queue.
 const ORDERED: usize = 2000;
+/// Messages of the queue with a key of its own.
+const KEYED: usize = 20;
 /// Small files and many snapshots, and nothing kept in memory that was written.
 const SMALL: [&str; 6] = ["--segment-size", "4MiB", "--snapshot-interval", "256KiB", "--cache-size", "0"];
 
@@ -27,7 +29,7 @@ fn secret(place: &str) -> String {
 }
 
 /// Fills a server with secrets in every place, and makes it write everything that it ever writes.
-fn fill(server: &Server) {
+fn fill(server: &Server, key: &str) {
     let (name, tag) = (secret("Queue"), secret("Tag"));
     let fifo = format!("{name}.fifo");
     server.ok("CreateQueue", json!({ "QueueName": name, "tags": { "team": tag } }));
@@ -48,6 +50,13 @@ fn fill(server: &Server) {
         };
         let entries: Vec<_> = (first..first + 10).map(entry).collect();
         server.ok("SendMessageBatch", json!({ "QueueUrl": name, "Entries": entries }));
+    }
+    // Under a key of its own besides: the one that the first start makes.
+    let keyed = json!({ "QueueName": format!("{name}-keyed"), "Attributes": { "KmsMasterKeyId": key } });
+    server.ok("CreateQueue", keyed);
+    for number in 0..KEYED {
+        let body = format!("{} {number}", secret("Body"));
+        server.ok("SendMessage", json!({ "QueueUrl": format!("{name}-keyed"), "MessageBody": body }));
     }
     for first in (0..ORDERED).step_by(10) {
         let entry = |number: usize| {
@@ -121,23 +130,31 @@ fn find(file: &Path, forms: &[(String, Vec<u8>)]) -> Vec<String> {
 }
 
 /// Returns the files of a server that has carried secrets, and of its backup.
-fn written(root: &Path, arguments: &[&str]) -> Vec<PathBuf> {
+fn written(root: &Path, arguments: &[&str], key: &str, export: &[&str]) -> Vec<PathBuf> {
     let (data, vault) = (root.join("data"), root.join("vault"));
     let server = Server::start(root, &[&SMALL[..], arguments].concat());
-    fill(&server);
+    fill(&server, key);
     ok(&["backup", "--data-dir", text(&data), "--to", text(&vault)]);
+    let exported = root.join("exported");
+    ok(&[&["export", "--all", "--data-dir", text(&data), "--output", text(&exported)], export].concat());
+    assert!(fs::metadata(&exported).expect("an export").len() > 1 << 20, "all messages are in it");
     let mut found = files(&data);
     found.extend(files(&vault));
     let has = |ending: &str| found.iter().filter(|file| text(file).ends_with(ending)).count();
     assert!(has(".segment") > 4 && has(".snapshot") > 1, "there is something to look at: {found:?}");
     assert_eq!(server.stop(), 0);
+    let (_, out, error) = run(stanchion(&["check", "--json", "--data-dir", text(&data)]));
+    let checked: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out} {error}"));
+    let total = |name: &str| checked["shards"][0][name].as_u64().unwrap_or_else(|| panic!("{name} in {checked}"));
+    assert!(total("pages") > 0, "some are on pages: {checked}");
+    assert_eq!(total("messages") as usize, BACKLOG + ORDERED + KEYED - 40, "and all are there: {checked}");
     files(root)
 }
 
 #[test]
-fn nothing_that_a_message_carries_can_be_read_from_the_disk_or_a_backup() {
+fn nothing_that_a_message_carries_can_be_read_from_the_disk_a_backup_or_an_export() {
     let root = directory();
-    let found = written(root.path(), &[]);
+    let found = written(root.path(), &[], "alias/first", &[]);
     let forms = forms(NEEDLE);
     let seen: Vec<_> = found.iter().flat_map(|file| find(file, &forms)).collect();
     assert!(seen.is_empty(), "{} places show plaintext, such as {}", seen.len(), seen[0]);
@@ -146,14 +163,15 @@ fn nothing_that_a_message_carries_can_be_read_from_the_disk_or_a_backup() {
 #[test]
 fn without_encryption_all_of_it_can_so_the_search_sees() {
     let root = directory();
-    let found = written(root.path(), &["--encryption", "off"]);
+    // Without a keyring no queue can have a key of its own but the managed one, and no export can be sealed.
+    let found = written(root.path(), &["--encryption", "off"], "alias/aws/sqs", &["--plain"]);
     let bytes: Vec<Vec<u8>> = found.iter().filter_map(|file| fs::read(file).ok()).collect();
     for place in CARRIED {
         let secret = secret(place);
         let seen = bytes.iter().any(|bytes| memchr::memmem::find(bytes, secret.as_bytes()).is_some());
         assert!(seen, "{place} is carried in the clear");
     }
-    for part in ["journal", "snapshots", "vault"] {
+    for part in ["journal", "snapshots", "vault", "exported"] {
         let shows = |file: &&PathBuf| text(file).contains(part) && !find(file, &forms(NEEDLE)).is_empty();
         assert!(found.iter().any(|file| shows(&file)), "{part} shows plaintext");
     }

@@ -48,7 +48,7 @@ impl World {
 fn exported(directory: &Path) -> Vec<Value> {
     let mut image = Image::still(Arc::new(stanchion_journal::local::Directory::new(directory))).expect("an image");
     let mut out = Vec::new();
-    let written = export(&mut image, &tiny(), &[], &mut out, &mut |_| {}).expect("exports");
+    let written = export(&mut image, &tiny(), &[], &mut Ok, &mut out, &mut |_| {}).expect("exports");
     let lines = String::from_utf8(out).expect("text");
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.len() as u64, written.queues + written.messages);
