@@ -9,10 +9,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.core.exceptions import JsonRESTError
+from moto.kms.models import KmsBackend
 from moto.server import ThreadedMotoServer
 
 from conftest import serving as serve
 from helpers import receive_one
+from raw import Raw
 
 # Longer than anything takes here; a test that waits this long has failed.
 LONG = 60
@@ -39,8 +42,40 @@ class Kms:
         return self.client.create_key(**more)["KeyMetadata"]["KeyId"]
 
 
+# Keys that nobody may use.
+DENIED = set()
+# What the service says of a key in another state than the usual one; moto lets all of them be used.
+STATES = {
+    "Disabled": ("DisabledException", "is disabled."),
+    "PendingDeletion": ("KMSInvalidStateException", "is pending deletion."),
+}
+
+
+def check(key):
+    """Refuses a key as the service does."""
+    if key.id in DENIED:
+        raise JsonRESTError("AccessDeniedException", "The caller may not use the key.")
+    if key.key_state in STATES:
+        code, text = STATES[key.key_state]
+        raise JsonRESTError(code, f"{key.arn} {text}")
+
+
 @pytest.fixture
-def kms():
+def kms(monkeypatch):
+    encrypt, decrypt = KmsBackend.encrypt, KmsBackend.decrypt
+
+    def checked_encrypt(self, key_id, **more):
+        check(self.keys[self.any_id_to_key_id(key_id)])
+        return encrypt(self, key_id=key_id, **more)
+
+    def checked_decrypt(self, **more):
+        plaintext, arn = decrypt(self, **more)
+        check(self.keys[self.any_id_to_key_id(arn)])
+        return plaintext, arn
+
+    monkeypatch.setattr(KmsBackend, "encrypt", checked_encrypt)
+    monkeypatch.setattr(KmsBackend, "decrypt", checked_decrypt)
+    DENIED.clear()
     service = Kms()
     yield service
     service.stop()
@@ -54,9 +89,9 @@ def serving(kms, directory):
         yield boto3.client("sqs", endpoint_url=endpoint, config=config)
 
 
-def create(sqs, key, **more):
+def create(sqs, key, name="q", **more):
     attributes = {"KmsMasterKeyId": key, "VisibilityTimeout": "600", **more}
-    return sqs.create_queue(QueueName="q", Attributes=attributes)["QueueUrl"]
+    return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
 
 def code(call, **arguments):
@@ -95,11 +130,10 @@ def test_a_message_is_sealed_and_read_after_a_restart(kms, tmp_path):
 def test_a_key_is_named_by_id_or_arn_as_well(kms, tmp_path):
     with serving(kms, tmp_path) as sqs:
         metadata = kms.client.create_key()["KeyMetadata"]
-        for name in [metadata["KeyId"], metadata["Arn"]]:
-            url = create(sqs, name)
-            sqs.send_message(QueueUrl=url, MessageBody=name)
-            assert receive_one(sqs, url)["Body"] == name
-            sqs.set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": ""})
+        for queue, key in [("by-id", metadata["KeyId"]), ("by-arn", metadata["Arn"])]:
+            url = create(sqs, key, queue)
+            sqs.send_message(QueueUrl=url, MessageBody=key)
+            assert receive_one(sqs, url)["Body"] == key
 
 
 def test_a_disabled_key_refuses_both_and_consumes_nothing(kms, tmp_path):
@@ -113,7 +147,7 @@ def test_a_disabled_key_refuses_both_and_consumes_nothing(kms, tmp_path):
         entries = [{"Id": "1", "MessageBody": "x"}]
         assert code(sqs.send_message_batch, QueueUrl=url, Entries=entries) == "KMS.DisabledException"
         for _ in range(3):
-            assert code(sqs.receive_message, QueueUrl=url) in ["KMS.DisabledException", "KMS.InvalidStateException"]
+            assert code(sqs.receive_message, QueueUrl=url) == "KMS.DisabledException"
         kms.client.enable_key(KeyId=key)
         message = receive_in_time(sqs, url)
         assert message["Body"] == "waits"
@@ -125,14 +159,44 @@ def test_a_key_that_is_to_be_deleted_or_was_never_there(kms, tmp_path):
     with serving(kms, tmp_path) as sqs:
         url = create(sqs, key)
         kms.client.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
-        refused = code(sqs.send_message, QueueUrl=url, MessageBody="x")
-        assert refused in ["KMS.InvalidStateException", "KMS.DisabledException", "KMS.NotFoundException"]
+        assert code(sqs.send_message, QueueUrl=url, MessageBody="x") == "KMS.InvalidStateException"
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/nowhere"})
         assert code(sqs.send_message, QueueUrl=url, MessageBody="x") == "KMS.NotFoundException"
         # The key that needs no set-up needs no service either.
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/aws/sqs"})
         sqs.send_message(QueueUrl=url, MessageBody="managed")
         assert receive_one(sqs, url)["Body"] == "managed"
+
+
+def test_a_key_that_the_server_may_not_use_is_told_by_both_protocols(kms, tmp_path):
+    key = kms.create_key()
+    DENIED.add(key)
+    with serving(kms, tmp_path) as sqs:
+        url = create(sqs, key)
+        assert code(sqs.send_message, QueueUrl=url, MessageBody="x") == "KMS.AccessDeniedException"
+        reply = Raw(sqs.meta.endpoint_url).query(Action="SendMessage", QueueUrl=url, MessageBody="x")
+        assert (reply.status, reply.text("Code")) == (400, "KMS.AccessDeniedException")
+
+
+# The shortest period that there is takes a minute.
+@pytest.mark.timeout(180)
+def test_a_data_key_is_used_for_the_reuse_period_of_its_queue(kms, tmp_path):
+    key = kms.create_key()
+    with serving(kms, tmp_path) as sqs:
+        url = create(sqs, key, KmsDataKeyReusePeriodSeconds="60")
+        sqs.send_message(QueueUrl=url, MessageBody="first")
+        started = time.monotonic()
+        kms.client.disable_key(KeyId=key)
+        sqs.send_message(QueueUrl=url, MessageBody="the data key is at hand")
+        while True:
+            try:
+                sqs.send_message(QueueUrl=url, MessageBody="still")
+            except ClientError as refused:
+                assert refused.response["Error"]["Code"] == "KMS.DisabledException"
+                break
+            assert time.monotonic() - started < 2 * LONG
+            time.sleep(1)
+        assert time.monotonic() - started > 55
 
 
 def test_an_outage_leaves_cached_keys_and_then_refuses_without_losing_anything(kms, tmp_path):

@@ -76,8 +76,8 @@ async fn fill(directory: &Path, keyring: Option<&Arc<Keyring>>) -> (usize, usize
     }
     broker.save_snapshots().await;
     broker.close().await.expect("closes");
-    let mut image = Image::still(disk(directory, keyring)).expect("an image");
-    let restored = restore_image(&mut image, ShardId(0), tiny()).expect("restored");
+    let image = Image::still(disk(directory, keyring)).expect("an image");
+    let restored = restore_image(&image, ShardId(0), tiny()).expect("restored");
     let engine = restored.shard.engine();
     let pages = engine.all_queues().map(|queue| queue.pages().count()).sum();
     (pages, engine.chunks_in(&(0..=u64::MAX)).len())

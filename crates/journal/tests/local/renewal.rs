@@ -21,7 +21,7 @@ fn begins(disk: &Simulated) -> Vec<u64> {
 fn a_data_key_that_has_sealed_its_share_is_followed_by_another_with_the_next_segment() {
     let disk = Simulated::new();
     let options = Options { sealed_bytes_max: BOUND, ..SMALL };
-    let journal = open(&disk, options.clone()).expect("opens");
+    let journal = open(&disk, options).expect("opens");
     append(&journal, 60, LENGTH);
     let begins = begins(&disk);
     assert!(begins.len() >= 3, "180,000 bytes take more than one key: {begins:?}");
