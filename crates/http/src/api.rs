@@ -11,6 +11,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use stanchion_broker::Broker;
+use stanchion_types::ids::uuid_text;
 use stanchion_types::{Code, Error, RequestId};
 use stanchion_wire::{Head, Origin, Reply};
 
@@ -108,7 +109,7 @@ impl Edge {
                 match self.broker.call(caller, envelope).await {
                     Ok(answer) => {
                         tracing::debug!(request = %id, action = action.name(), "done");
-                        stanchion_wire::encode(protocol, action, &answer, &self.origin(way.scheme, &parts), &id)
+                        stanchion_wire::encode(protocol, action, &answer, || self.origin(way.scheme, &parts), &id)
                     }
                     Err(error) => {
                         tracing::debug!(request = %id, action = action.name(), %error, "refused");
@@ -175,7 +176,7 @@ fn response(reply: Reply, id: &RequestId) -> Response<Full<Bytes>> {
     *response.status_mut() = StatusCode::from_u16(reply.status).expect("the wire crate's statuses are of HTTP");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
-    headers.insert(REQUEST_ID, HeaderValue::from_str(&id.to_string()).expect("a UUID is visible ASCII"));
+    headers.insert(REQUEST_ID, HeaderValue::from_bytes(&uuid_text(&id.0)).expect("a UUID is visible ASCII"));
     if let Some(value) = reply.query_error {
         headers.insert(QUERY_ERROR, HeaderValue::from_str(&value).expect("error codes are visible ASCII"));
     }

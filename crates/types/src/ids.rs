@@ -164,15 +164,12 @@ pub const fn uuid_v4(mut bits: [u8; 16]) -> [u8; 16] {
 /// Returns the 36 characters of a UUID, lower-case.
 pub fn uuid_text(bits: &[u8; 16]) -> [u8; 36] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    /// Where the digits of each byte stand.
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     let mut text = [b'-'; 36];
-    let mut at = 0;
-    for (index, byte) in bits.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            at += 1;
-        }
+    for (byte, at) in bits.iter().zip(PLACES) {
         text[at] = HEX[usize::from(byte >> 4)];
         text[at + 1] = HEX[usize::from(byte & 15)];
-        at += 2;
     }
     text
 }

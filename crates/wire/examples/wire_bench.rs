@@ -46,7 +46,8 @@ fn main() {
     let (response, origin) = (Response::Sent(sent), Origin::new("http://localhost:9324"));
     for protocol in [Protocol::Json, Protocol::Query] {
         let time = measure(|| {
-            let reply = encode(protocol, Action::SendMessage, black_box(&response), &origin, &RequestId([1; 16]));
+            let reply =
+                encode(protocol, Action::SendMessage, black_box(&response), || origin.clone(), &RequestId([1; 16]));
             black_box(reply);
         });
         print(&format!("encode SendMessage, {protocol:?}"), time, None);

@@ -53,5 +53,12 @@ pub fn md5_text(digest: &Md5) -> String {
     HEXLOWER.encode(&digest.0)
 }
 
+/// Returns the bytes of what [`md5_text`] returns.
+pub(crate) fn md5_ascii(digest: &Md5) -> [u8; 32] {
+    let mut text = [0; 32];
+    HEXLOWER.encode_mut(&digest.0, &mut text);
+    text
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use stanchion_types::request::Action;
-use stanchion_types::response::Response;
+use stanchion_types::response::{ReceivedMessage, Response};
 use stanchion_types::{Error, QueueArn, RequestId};
 
 use crate::choices::VERSION;
@@ -53,7 +53,7 @@ impl Origin {
     }
 }
 
-/// Writes the answer to a request that was granted.
+/// Writes the answer to a request that was granted. The origin is asked for only if there are queue URLs in it.
 ///
 /// # Panics
 /// If the answer is one that the action cannot have: a mistake of the caller, not of a client.
@@ -61,9 +61,10 @@ pub fn encode(
     protocol: Protocol,
     action: Action,
     response: &Response,
-    origin: &Origin,
+    origin: impl Fn() -> Origin,
     request_id: &RequestId,
 ) -> Reply {
+    let origin: &dyn Fn() -> Origin = &origin;
     let body = match protocol {
         Protocol::Json => encode_json(action, response, origin),
         Protocol::Query => encode_xml(action, response, origin, request_id),
@@ -92,14 +93,33 @@ const fn content_type(protocol: Protocol) -> &'static str {
     }
 }
 
-fn encode_json(action: Action, response: &Response, origin: &Origin) -> Vec<u8> {
-    let mut writer = JsonWriter::new();
-    op::encode(action, response, origin, &mut writer);
-    if op::is_void(action) { Vec::new() } else { writer.finish() }
+/// Returns about how many bytes an answer takes, so that its buffer need not grow.
+fn bytes_of(response: &Response) -> usize {
+    /// Root, request id and the like.
+    const AROUND: usize = 256;
+    /// An entry of a batch, or a message without its texts.
+    const ENTRY: usize = 384;
+    match response {
+        Response::Messages(messages) => {
+            let texts = |message: &ReceivedMessage| message.body.len() + message.receipt_handle.len() + ENTRY;
+            AROUND + messages.iter().map(texts).sum::<usize>()
+        }
+        Response::SentBatch(results) => AROUND + results.len() * ENTRY,
+        _ => AROUND,
+    }
 }
 
-fn encode_xml(action: Action, response: &Response, origin: &Origin, request_id: &RequestId) -> Vec<u8> {
-    let mut writer = XmlWriter::new();
+fn encode_json(action: Action, response: &Response, origin: &dyn Fn() -> Origin) -> Vec<u8> {
+    if op::is_void(action) {
+        return Vec::new();
+    }
+    let mut writer = JsonWriter::new(bytes_of(response));
+    op::encode(action, response, origin, &mut writer);
+    writer.finish()
+}
+
+fn encode_xml(action: Action, response: &Response, origin: &dyn Fn() -> Origin, request_id: &RequestId) -> Vec<u8> {
+    let mut writer = XmlWriter::new(bytes_of(response));
     let root = format!("{}Response", action.name());
     writer.open(&format!("{root} xmlns=\"http://queue.amazonaws.com/doc/{VERSION}/\""));
     if op::is_void(action) {
@@ -122,14 +142,14 @@ fn encode_xml(action: Action, response: &Response, origin: &Origin, request_id: 
 fn encode_json_error(entry: &errors::Entry, error: &Error) -> Vec<u8> {
     let mut shape = String::with_capacity(64);
     write!(shape, "{}#{}", entry.namespace(), entry.shape).expect("writing to a string succeeds");
-    let mut writer = JsonWriter::new();
+    let mut writer = JsonWriter::new(128);
     writer.text(Name::same("__type"), &shape);
     writer.text(Name::same("message"), &error.message);
     writer.finish()
 }
 
 fn encode_xml_error(entry: &errors::Entry, error: &Error, request_id: &RequestId) -> Vec<u8> {
-    let mut writer = XmlWriter::new();
+    let mut writer = XmlWriter::new(512);
     writer.open(&format!("ErrorResponse xmlns=\"http://queue.amazonaws.com/doc/{VERSION}/\""));
     writer.open("Error");
     writer.element("Type", entry.fault().name());

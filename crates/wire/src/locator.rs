@@ -1,5 +1,6 @@
 //! How requests name a queue: a URL, whose host says nothing, or a bare name.
 
+use memchr::{memchr2, memmem};
 use stanchion_types::{AccountId, Code, Error, QueueLocator, QueueName};
 
 /// Reads a queue URL: the last two segments of its path are the account and the name. Host, query string, fragment
@@ -8,10 +9,10 @@ use stanchion_types::{AccountId, Code, Error, QueueLocator, QueueName};
 /// # Errors
 /// `InvalidAddress` if the URL has no such path, `QueueDoesNotExist` if it cannot name a queue.
 pub(crate) fn from_url(url: &str) -> Result<QueueLocator, Error> {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let (is_url, path) = match url[..end].split_once("://") {
+    let end = memchr2(b'?', b'#', url.as_bytes()).unwrap_or(url.len());
+    let (is_url, path) = match memmem::find(&url.as_bytes()[..end], b"://") {
         None => (false, &url[..end]),
-        Some((_, rest)) => (true, rest.split_once('/').map_or("", |(_, path)| path)),
+        Some(at) => (true, url[at + 3..end].split_once('/').map_or("", |(_, path)| path)),
     };
     let mut segments = path.rsplit('/').skip_while(|segment| segment.is_empty());
     let name = segments.next().ok_or_else(|| invalid_address(url))?;

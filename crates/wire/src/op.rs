@@ -137,13 +137,13 @@ pub(crate) const fn is_void(action: Action) -> bool {
 ///
 /// # Panics
 /// If the answer is one that the action cannot have: a mistake of the caller, not of a client.
-pub(crate) fn encode<W: Writer>(action: Action, response: &Response, origin: &Origin, writer: &mut W) {
+pub(crate) fn encode<W: Writer>(action: Action, response: &Response, origin: &dyn Fn() -> Origin, writer: &mut W) {
     match (action, response) {
         (action, Response::Done) if is_void(action) => {}
-        (Action::CreateQueue | Action::GetQueueUrl, Response::Queue(queue)) => encode_queue(writer, origin, queue),
-        (Action::ListQueues, Response::Queues(page)) => list_queues::encode(writer, origin, page),
+        (Action::CreateQueue | Action::GetQueueUrl, Response::Queue(queue)) => encode_queue(writer, &origin(), queue),
+        (Action::ListQueues, Response::Queues(page)) => list_queues::encode(writer, &origin(), page),
         (Action::ListDeadLetterSourceQueues, Response::Queues(page)) => {
-            list_dead_letter_source_queues::encode(writer, origin, page);
+            list_dead_letter_source_queues::encode(writer, &origin(), page);
         }
         (Action::GetQueueAttributes, Response::Attributes(attributes)) => {
             get_queue_attributes::encode(writer, attributes);

@@ -10,6 +10,9 @@ pub(crate) trait Writer {
     /// Writes text.
     fn text(&mut self, name: Name, value: &str);
 
+    /// Writes ids and digests, in ASCII of which neither protocol escapes anything.
+    fn plain(&mut self, name: Name, value: &[u8]);
+
     /// Writes a number.
     fn number(&mut self, name: Name, value: u64);
 

@@ -150,7 +150,7 @@ fn next_token(operation: &str, last: &str) -> String {
     let action = Action::from_name(operation).expect("a listing");
     let queue = QueueArn::parse(&format!("arn:aws:sqs:us-east-1:000000000000:{last}")).expect("an ARN");
     let response = Response::Queues(Queues { queues: vec![queue], more: true });
-    let reply = encode(Protocol::Json, action, &response, &Origin::new("http://h"), &RequestId([0; 16]));
+    let reply = encode(Protocol::Json, action, &response, || Origin::new("http://h"), &RequestId([0; 16]));
     let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
     text(&body["NextToken"]).to_owned()
 }
@@ -373,7 +373,7 @@ fn full_response(action: Action) -> Response {
 }
 
 fn encode_full(protocol: Protocol, action: Action) -> String {
-    let reply = encode(protocol, action, &full_response(action), &Origin::new("http://h"), &RequestId([0; 16]));
+    let reply = encode(protocol, action, &full_response(action), || Origin::new("http://h"), &RequestId([0; 16]));
     String::from_utf8(reply.body).expect("text")
 }
 

@@ -14,11 +14,11 @@ fn arn(name: &str) -> QueueArn {
 
 /// Asserts what an answer looks like in both protocols; of the XML, what stands inside the root element.
 fn check(action: Action, response: Response, json: &str, xml: &str) {
-    let origin = Origin::new("http://localhost:9324/");
-    let reply = encode(Protocol::Json, action, &response, &origin, &ID);
+    let origin = || Origin::new("http://localhost:9324/");
+    let reply = encode(Protocol::Json, action, &response, origin, &ID);
     assert_eq!((reply.status, reply.content_type, reply.query_error), (200, "application/x-amz-json-1.0", None));
     assert_eq!(String::from_utf8(reply.body).expect("text"), json);
-    let reply = encode(Protocol::Query, action, &response, &origin, &ID);
+    let reply = encode(Protocol::Query, action, &response, origin, &ID);
     assert_eq!((reply.status, reply.content_type, reply.query_error), (200, "text/xml", None));
     let name = action.name();
     let expected = format!(
@@ -77,7 +77,7 @@ fn the_list_of_dead_letter_sources_is_there_even_if_empty() {
 #[test]
 fn a_page_with_more_behind_it_has_a_token_that_continues_it() {
     let response = Response::Queues(Queues { queues: vec![arn("a"), arn("b")], more: true });
-    let reply = encode(Protocol::Json, Action::ListQueues, &response, &Origin::new("http://h"), &ID);
+    let reply = encode(Protocol::Json, Action::ListQueues, &response, || Origin::new("http://h"), &ID);
     let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
     assert_eq!(body["QueueUrls"], serde_json::json!(["http://h/000000000000/a", "http://h/000000000000/b"]));
     let token = body["NextToken"].as_str().expect("a token");

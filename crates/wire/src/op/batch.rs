@@ -1,7 +1,5 @@
 //! What the three batch actions share: the shape of a batch, and how its results are listed.
 
-use std::collections::HashSet;
-
 use stanchion_types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use stanchion_types::request::BatchEntry;
 use stanchion_types::response::BatchResult;
@@ -102,9 +100,10 @@ impl<'t, T> Batch<'t, T> {
                  It can be at most 80 letters long.",
             ));
         }
-        let mut seen = HashSet::with_capacity(self.entries.len());
-        match self.entries.iter().find(|(id, _)| !seen.insert(*id)) {
-            Some((id, _)) => Err(Error::new(Code::BatchEntryIdsNotDistinct, format!("Id {id} repeated."))),
+        // There are ten at most, so comparing each with those before costs less than a set.
+        let is_repeated = |at: usize| self.entries[..at].iter().any(|(id, _)| *id == self.entries[at].0);
+        match (1..self.entries.len()).find(|&at| is_repeated(at)).map(|at| self.entries[at].0) {
+            Some(id) => Err(Error::new(Code::BatchEntryIdsNotDistinct, format!("Id {id} repeated."))),
             None => Ok(()),
         }
     }

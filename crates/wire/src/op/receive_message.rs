@@ -1,4 +1,5 @@
 use stanchion_types::Error;
+use stanchion_types::ids::uuid_text;
 use stanchion_types::limits::{RECEIVE_MESSAGES_MAX, VISIBILITY_SECONDS_MAX, WAIT_SECONDS_MAX};
 use stanchion_types::message::{AttributeValue, NameFilter, SystemAttribute, SystemAttributes};
 use stanchion_types::request::ReceiveMessage;
@@ -101,14 +102,14 @@ fn system_attributes(names: &[&str], refuse_unknown: bool) -> Result<SystemAttri
 
 pub(super) fn encode<W: Writer>(writer: &mut W, messages: &[ReceivedMessage]) {
     writer.list(MESSAGES, messages.iter(), |writer, message| {
-        writer.text(MESSAGE_ID, &message.message_id.to_string());
+        writer.plain(MESSAGE_ID, &uuid_text(&message.message_id.0));
         writer.text(RECEIPT_HANDLE, &message.receipt_handle);
-        writer.text(BODY_MD5, &digest::md5_text(&message.body_md5));
+        writer.plain(BODY_MD5, &digest::md5_ascii(&message.body_md5));
         writer.text(BODY, &message.body);
         let system_attributes = &message.system_attributes;
         writer.pairs(ATTRIBUTES, system_attributes.iter().map(|(name, value)| (name.name(), value.as_str())));
         if let Some(md5) = digest::md5_of_attributes(&message.attributes) {
-            writer.text(ATTRIBUTES_MD5, &digest::md5_text(&md5));
+            writer.plain(ATTRIBUTES_MD5, &digest::md5_ascii(&md5));
         }
         let attributes = message.attributes.iter().map(|attribute| (attribute.name.as_str(), attribute));
         writer.map(MESSAGE_ATTRIBUTES, attributes, |writer, attribute| {

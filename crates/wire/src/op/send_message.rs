@@ -1,4 +1,5 @@
 use stanchion_types::Error;
+use stanchion_types::ids::uuid_text;
 use stanchion_types::request::SendMessage;
 use stanchion_types::response::Sent;
 
@@ -23,13 +24,13 @@ pub(super) fn decode<'t>(fields: impl Fields<'t>, trace_header: Option<&str>) ->
 
 /// Writes what became of a message, sent alone or in a batch.
 pub(super) fn encode<W: Writer>(writer: &mut W, sent: &Sent) {
-    writer.text(MESSAGE_ID, &sent.message_id.to_string());
-    writer.text(BODY_MD5, &digest::md5_text(&sent.body_md5));
+    writer.plain(MESSAGE_ID, &uuid_text(&sent.message_id.0));
+    writer.plain(BODY_MD5, &digest::md5_ascii(&sent.body_md5));
     if let Some(md5) = &sent.attributes_md5 {
-        writer.text(ATTRIBUTES_MD5, &digest::md5_text(md5));
+        writer.plain(ATTRIBUTES_MD5, &digest::md5_ascii(md5));
     }
     if let Some(md5) = &sent.system_attributes_md5 {
-        writer.text(SYSTEM_ATTRIBUTES_MD5, &digest::md5_text(md5));
+        writer.plain(SYSTEM_ATTRIBUTES_MD5, &digest::md5_ascii(md5));
     }
     if let Some(number) = &sent.sequence_number {
         writer.text(SEQUENCE_NUMBER, &number.to_string());

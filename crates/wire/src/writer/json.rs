@@ -12,9 +12,11 @@ pub(crate) struct JsonWriter {
 }
 
 impl JsonWriter {
-    /// Begins an object.
-    pub(crate) fn new() -> Self {
-        JsonWriter { out: b"{".to_vec() }
+    /// Begins an object that is likely to have up to so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let mut out = Vec::with_capacity(bytes);
+        out.push(b'{');
+        JsonWriter { out }
     }
 
     /// Ends the object and returns it.
@@ -31,6 +33,15 @@ impl JsonWriter {
         }
     }
 
+    /// Writes the name of a member, which has nothing to escape.
+    fn name(&mut self, name: &'static str) {
+        self.separate();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// Writes the key of a map.
     fn key(&mut self, key: &str) {
         self.separate();
         self.string(key);
@@ -46,22 +57,29 @@ impl JsonWriter {
 
 impl Writer for JsonWriter {
     fn text(&mut self, name: Name, value: &str) {
-        self.key(name.json);
+        self.name(name.json);
         self.string(value);
     }
 
+    fn plain(&mut self, name: Name, value: &[u8]) {
+        self.name(name.json);
+        self.out.push(b'"');
+        self.out.extend_from_slice(value);
+        self.out.push(b'"');
+    }
+
     fn number(&mut self, name: Name, value: u64) {
-        self.key(name.json);
+        self.name(name.json);
         self.out.extend_from_slice(value.to_string().as_bytes());
     }
 
     fn boolean(&mut self, name: Name, value: bool) {
-        self.key(name.json);
+        self.name(name.json);
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn blob(&mut self, name: Name, value: &[u8]) {
-        self.key(name.json);
+        self.name(name.json);
         self.string(&BASE64.encode(value));
     }
 
@@ -70,7 +88,7 @@ impl Writer for JsonWriter {
         if values.peek().is_none() {
             return;
         }
-        self.key(name.json);
+        self.name(name.json);
         self.out.push(b'[');
         for value in values {
             self.separate();
@@ -80,7 +98,7 @@ impl Writer for JsonWriter {
     }
 
     fn empty_list(&mut self, name: Name) {
-        self.key(name.json);
+        self.name(name.json);
         self.out.extend_from_slice(b"[]");
     }
 
@@ -89,7 +107,7 @@ impl Writer for JsonWriter {
         if items.peek().is_none() {
             return;
         }
-        self.key(name.json);
+        self.name(name.json);
         self.out.push(b'[');
         for each in items {
             self.separate();
@@ -105,7 +123,7 @@ impl Writer for JsonWriter {
         if pairs.peek().is_none() {
             return;
         }
-        self.key(name.name.json);
+        self.name(name.name.json);
         self.out.push(b'{');
         for (key, value) in pairs {
             self.key(key);
@@ -119,7 +137,7 @@ impl Writer for JsonWriter {
         if entries.peek().is_none() {
             return;
         }
-        self.key(name.name.json);
+        self.name(name.name.json);
         self.out.push(b'{');
         for (key, each) in entries {
             self.key(key);
@@ -190,7 +208,7 @@ mod tests {
     fn empty_lists_and_maps_are_left_out() {
         let name = Name::new("Json", "Query");
         let map = MapName::named("Json", "Query");
-        let mut writer = JsonWriter::new();
+        let mut writer = JsonWriter::new(64);
         writer.texts(name, std::iter::empty());
         writer.list(name, std::iter::empty::<()>(), |_, ()| {});
         writer.pairs(map, std::iter::empty());

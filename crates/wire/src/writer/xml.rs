@@ -12,9 +12,11 @@ pub(crate) struct XmlWriter {
 }
 
 impl XmlWriter {
-    /// Begins a document with its declaration.
-    pub(crate) fn new() -> Self {
-        XmlWriter { out: b"<?xml version=\"1.0\"?>".to_vec() }
+    /// Begins a document with its declaration, which is likely to have up to so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let mut out = Vec::with_capacity(bytes);
+        out.extend_from_slice(b"<?xml version=\"1.0\"?>");
+        XmlWriter { out }
     }
 
     /// Returns what was written.
@@ -68,6 +70,12 @@ impl XmlWriter {
 impl Writer for XmlWriter {
     fn text(&mut self, name: Name, value: &str) {
         self.element(name.query, value);
+    }
+
+    fn plain(&mut self, name: Name, value: &[u8]) {
+        self.open(name.query);
+        self.out.extend_from_slice(value);
+        self.close(name.query);
     }
 
     fn number(&mut self, name: Name, value: u64) {
@@ -176,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_element_without_content_is_closed_at_once() {
-        let mut writer = XmlWriter::new();
+        let mut writer = XmlWriter::new(64);
         let opened_at = writer.len();
         writer.open("R");
         let content_at = writer.len();
