@@ -175,10 +175,15 @@ impl Disk for Directory {
 /// The most slices one system call takes (`IOV_MAX` of Linux).
 const SLICES_MAX: usize = 1024;
 
-/// What a medium may ask offsets, lengths and addresses of memory to be multiples of, when the system's cache is passed
-/// by: the size of a page.
+/// Zeros to write, as often as it takes. A buffer of the whole length would have to be filled each time.
+///
+/// A medium may ask offsets, lengths and addresses of memory to be multiples of a page when the system's cache is passed
+/// by.
 #[cfg(target_os = "linux")]
-const PAGE: usize = 4096;
+#[repr(align(4096))]
+struct Zeros([u8; ZEROS_BYTES]);
+#[cfg(target_os = "linux")]
+const ZEROS_BYTES: usize = 64 << 10;
 
 impl DiskFile for File {
     fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
@@ -203,19 +208,20 @@ impl DiskFile for File {
     #[cfg(target_os = "linux")]
     fn zero(&self, offset: u64, length: usize) -> io::Result<()> {
         use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-        let zeros = vec![0; length + PAGE];
-        let zeros = &zeros[zeros.as_ptr().align_offset(PAGE)..][..length];
+        static ZEROS: Zeros = Zeros([0; ZEROS_BYTES]);
+        let zeros = || -> Vec<IoSlice<'_>> {
+            let lengths = (0..length).step_by(ZEROS_BYTES).map(|at| (length - at).min(ZEROS_BYTES));
+            lengths.map(|length| IoSlice::new(&ZEROS.0[..length])).collect()
+        };
         let flags = fcntl_getfl(self)?;
         let written = fcntl_setfl(self, flags | OFlags::DIRECT).map_err(io::Error::from).and_then(|()| {
-            let written = DiskFile::write_at(self, &mut [IoSlice::new(zeros)], offset);
+            let written = DiskFile::write_at(self, &mut zeros(), offset);
             fcntl_setfl(self, flags)?;
             written
         });
         match written {
             // Not every file system can, and some want more than whole pages.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                DiskFile::write_at(self, &mut [IoSlice::new(zeros)], offset)
-            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => DiskFile::write_at(self, &mut zeros(), offset),
             written => written,
         }
     }
