@@ -87,31 +87,40 @@ async fn enter(
 }
 
 /// Serves HTTP/1.1: one request after the other.
+///
+/// The library could time how long a head takes, but with a new timer for every request.
 async fn one_by_one<I>(stream: I, way: Way, site: Arc<Site>, mut stopped: watch::Receiver<()>) -> Result<(), Broken>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let idle_timeout = site.edge.options.idle_timeout;
-    let service = service_fn(move |request| {
-        let site = site.clone();
-        async move { site.answer(request, way).await }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+    let activity = Arc::new(Activity::new());
+    let service = {
+        let activity = activity.clone();
+        service_fn(move |request| {
+            let (site, request_under_way) = (site.clone(), activity.begin());
+            async move {
+                let answer = site.answer(request, way).await;
+                drop(request_under_way);
+                answer
+            }
+        })
+    };
+    let connection = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let result = tokio::select! {
+    let mut idle = pin!(activity.idle_for(idle_timeout));
+    tokio::select! {
         biased;
-        result = connection.as_mut() => result,
+        result = connection.as_mut() => return result.map_err(Into::into),
         // The channel carries nothing: its sender is dropped when the server stops.
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            return connection.await.map_err(Into::into);
         }
-    };
-    result.map_err(Into::into)
+        () = idle.as_mut() => connection.as_mut().graceful_shutdown(),
+    }
+    // Either that has closed it, or a head has begun, or an answer has not been read to its end.
+    tokio::time::timeout(idle_timeout, connection).await.unwrap_or(Ok(())).map_err(Into::into)
 }
 
 /// Serves HTTP/2. Its library closes no idle connections, so that is done here.
@@ -143,17 +152,11 @@ where
         })
     };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => return result.map_err(Into::into),
-            _ = stopped.changed() => break,
-            () = tokio::time::sleep_until(activity.idle_since() + idle_timeout) => {
-                if activity.idle_since() + idle_timeout <= Instant::now() {
-                    break;
-                }
-            }
-        }
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return result.map_err(Into::into),
+        _ = stopped.changed() => {}
+        () = activity.idle_for(idle_timeout) => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await.map_err(Into::into)
@@ -175,6 +178,18 @@ impl Activity {
     fn begin(self: &Arc<Self>) -> UnderWay {
         self.requests.fetch_add(1, Ordering::Relaxed);
         UnderWay(self.clone())
+    }
+
+    /// Waits until nothing was under way for so long. One timer serves many requests: it looks at what has happened only
+    /// when it is over.
+    async fn idle_for(&self, timeout: Duration) {
+        loop {
+            let end = self.idle_since() + timeout;
+            if end <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(end).await;
+        }
     }
 
     /// Returns since when nothing was under way; now, if something is.
