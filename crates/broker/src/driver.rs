@@ -51,6 +51,10 @@ const SNAPSHOT_SHARE: u64 = 4;
 /// How many bytes of the journal may die between two snapshots while the disk is full.
 const SHORT_TRIM_BYTES: u64 = 1 << 20;
 
+/// A group of so many bytes is written although callers are ready to add to it: what a sync costs does not count beside
+/// them, and the disk could already have them.
+const GROUP_BYTES: usize = 512 << 10;
+
 /// One shard with its journal, and everyone who waits for it.
 pub(crate) struct Driver {
     id: ShardId,
@@ -81,6 +85,8 @@ struct Core {
     queued: u64,
     /// Up to where the journal was asked to write. Until that is durable more gathers for the next group.
     committed: u64,
+    /// Bytes of the records that it was not asked to write.
+    uncommitted_bytes: usize,
     bytes_since_snapshot: u64,
     /// How much the journal grows between two snapshots at least.
     snapshot_bytes: u64,
@@ -108,6 +114,12 @@ impl Core {
     /// Says whether a group is on its way to the disk.
     fn is_writing(&self) -> bool {
         self.committed > self.durable
+    }
+
+    /// Notes that the journal is asked to write what it has.
+    fn note_commit(&mut self) {
+        self.committed = self.queued;
+        self.uncommitted_bytes = 0;
     }
 }
 
@@ -161,6 +173,7 @@ impl Driver {
                 durable,
                 queued: durable,
                 committed: durable,
+                uncommitted_bytes: 0,
                 bytes_since_snapshot: 0,
                 snapshot_bytes: start.snapshot_bytes,
                 snapshot_after: start.snapshot_bytes,
@@ -316,7 +329,8 @@ impl Driver {
         while let Some(output) = core.shard.poll_output() {
             match output {
                 Output::Append(record) => {
-                    core.bytes_since_snapshot += record.payload.len() as u64;
+                    let bytes = record.payload.len();
+                    core.bytes_since_snapshot += bytes as u64;
                     self.look_for_space(core);
                     let record = Record {
                         shard: self.id,
@@ -327,12 +341,18 @@ impl Driver {
                     };
                     let first = !core.has_uncommitted();
                     core.queued = record.position.0;
+                    core.uncommitted_bytes = if first { bytes } else { core.uncommitted_bytes + bytes };
                     if let Err(fault) = self.journal.queue(core.epoch, record) {
                         // The shard has counted the record in. Without it nothing that follows can be stored.
                         core.failure = Some(Failure::report("append to the journal", fault));
                         return self.notes.wake.notify_one();
                     }
-                    if first && !core.is_writing() {
+                    if core.is_writing() {
+                        // Goes on when that is durable.
+                    } else if core.uncommitted_bytes >= GROUP_BYTES {
+                        core.note_commit();
+                        self.journal.commit();
+                    } else if first {
                         self.notes.wake.notify_one();
                     }
                 }
@@ -405,9 +425,10 @@ impl Driver {
             });
             release(released);
             self.progress.notify_waiters();
-            let (failure, is_due) = {
+            let (failure, is_due, is_large) = {
                 let core = self.lock();
-                (core.failure.clone(), core.has_uncommitted() && !core.is_writing())
+                let is_due = core.has_uncommitted() && !core.is_writing();
+                (core.failure.clone(), is_due, core.uncommitted_bytes >= GROUP_BYTES)
             };
             if let Some(failure) = failure {
                 return self.fail(failure);
@@ -415,11 +436,10 @@ impl Driver {
             if is_due {
                 // Whoever is ready to run may still come along: callers that were just released, and requests that
                 // have arrived. One sync then serves them all.
-                tokio::task::yield_now().await;
-                {
-                    let mut core = self.lock();
-                    core.committed = core.queued;
+                if !is_large {
+                    tokio::task::yield_now().await;
                 }
+                self.lock().note_commit();
                 self.journal.commit();
             }
         }

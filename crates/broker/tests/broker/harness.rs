@@ -48,6 +48,7 @@ impl World {
             refused_snapshots: AtomicU64::new(0),
             panics: false.into(),
             trims: 0.into(),
+            commits: 0.into(),
         });
         let broker = Arc::new(Broker::open(journal.clone(), &secret, options.clone()).unwrap());
         let caller = Caller::anonymous(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
@@ -156,6 +157,7 @@ pub(crate) struct Flawed {
     refused_snapshots: AtomicU64,
     panics: AtomicBool,
     trims: AtomicU64,
+    commits: AtomicU64,
 }
 
 impl Flawed {
@@ -189,6 +191,11 @@ impl Flawed {
         self.trims.load(Ordering::SeqCst)
     }
 
+    /// Returns how often it was asked to write what was queued.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+
     fn is_unreadable(&self, at: &[Address]) -> bool {
         let records = self.unreadable_records.lock().unwrap();
         self.unreadable.load(Ordering::SeqCst) || at.iter().any(|at| records.contains(&at.position.0))
@@ -203,6 +210,11 @@ impl Journal for Flawed {
     fn append(&self, epoch: Epoch, record: Record) -> Result<(), Fault> {
         assert!(!self.panics.load(Ordering::SeqCst), "a test broke it");
         self.memory.append(epoch, record)
+    }
+
+    fn commit(&self) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.memory.commit();
     }
 
     fn durable(&self, shard: ShardId) -> Position {

@@ -1,5 +1,9 @@
 //! Messages on their way in and out.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use stanchion_types::attributes::{AttributeChange, RedrivePolicy};
 use stanchion_types::message::{NameFilter, NewMessage, SystemAttribute, SystemAttributes};
 use stanchion_types::request::{
@@ -269,4 +273,21 @@ async fn handles_and_messages_outlive_a_crash() {
     let received = world.receive("q", 0).await.unwrap();
     assert_eq!(bodies(&received), ["kept"]);
     assert_eq!(system(&received[0], SystemAttribute::ApproximateReceiveCount), Some("2"));
+}
+
+#[tokio::test]
+async fn a_large_group_is_written_although_callers_are_ready_to_add_to_it() {
+    let world = World::new();
+    world.create("q", vec![]).await;
+    let (before, half) = (world.journal.commits(), "x".repeat(256 << 10));
+    let mut sends = [pin!(world.send("q", message(&half))), pin!(world.send("q", message(&half)))];
+    // Nothing else runs meanwhile, so the task that writes when nobody is ready has had no turn.
+    for (send, commits) in sends.iter_mut().zip([0, 1]) {
+        let is_pending = poll_fn(|context| Poll::Ready(send.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending, "no answer before the record is durable");
+        assert_eq!(world.journal.commits() - before, commits);
+    }
+    for send in sends {
+        send.await.unwrap();
+    }
 }
