@@ -65,6 +65,24 @@ impl Authenticator {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Known::new(directory));
     }
 
+    /// Looks at what a request that arrived at `now`, in seconds since 1970, says before its body, and tells whether it is
+    /// signed at all: its body may not be worth reading. What this lets pass is for [`identify`](Authenticator::identify)
+    /// to decide.
+    ///
+    /// # Errors
+    /// What is wrong with the signature already: it is not whole, not of this time, or of a key that nobody has.
+    pub fn preflight(&self, message: &Message<'_>, now: u64) -> Result<bool, Refusal> {
+        let Some(claim) = Claim::find(message)? else { return Ok(false) };
+        let credential = claim.credential()?;
+        check_clock(&claim, now)?;
+        check_coverage(message, &claim)?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if !claim.has_token && known.directory.find(credential.access_key).is_none() {
+            return Err(Refusal::UnknownKey);
+        }
+        Ok(true)
+    }
+
     /// Finds out who sent a request that arrived at `now`, in seconds since 1970.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ use crate::refusal::Refusal;
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// What every scope ends with.
 const TERMINATOR: &str = "aws4_request";
+/// Longest id of an access key.
+const KEY_CHARS_MAX: usize = 128;
 /// Longest validity of a URL in seconds: a week.
 const EXPIRES_MAX: u64 = 604_800;
 
@@ -56,6 +58,14 @@ impl<'a> Credential<'a> {
         let legal = whole && !access_key.is_empty() && !region.is_empty() && !service.is_empty();
         legal.then_some(Credential { access_key, scope, day, region, service })
     }
+}
+
+/// Returns the id of the access key that a request names, whether or not anybody has it and whatever its signature is.
+pub fn named_key(message: &Message<'_>) -> Option<String> {
+    let claim = Claim::find(message).ok()??;
+    let key = claim.credential().ok()?.access_key;
+    // Longer than any; it is nothing to keep.
+    (key.len() <= KEY_CHARS_MAX).then(|| key.to_owned())
 }
 
 impl<'a> Claim<'a> {

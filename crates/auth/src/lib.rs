@@ -18,6 +18,7 @@ mod refusal;
 mod secret;
 
 pub use authenticator::{Authenticator, Identified};
+pub use claim::named_key;
 pub use directory::{Directory, FileError, Reference};
 pub use generate::{NewKey, RANDOM_BYTES};
 pub use message::Message;

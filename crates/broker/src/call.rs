@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::QueueId;
+use stanchion_policy::Decision;
 use stanchion_types::request::{Action, Envelope, Request};
 use stanchion_types::response::Response;
 use stanchion_types::{Error, QueueArn};
@@ -48,7 +49,21 @@ impl Broker {
     /// The service's own refusals, `InternalFailure` or `ServiceUnavailable` once the journal has failed, and
     /// `ServiceUnavailable` for what adds to the queues while the disk is full.
     pub async fn call(&self, caller: &Caller, envelope: Envelope) -> Result<Response, Error> {
-        let (request, target) = self.authorize(caller, envelope).await?.open();
+        self.call_explained(caller, envelope, &mut None).await
+    }
+
+    /// Does what a request asks for, as [`call`](Broker::call) does, and puts what the policies said last in the place of
+    /// `decision`: of a request that is denied, the denial. It stays as it is where no policy was asked.
+    ///
+    /// # Errors
+    /// As of [`call`](Broker::call).
+    pub async fn call_explained(
+        &self,
+        caller: &Caller,
+        envelope: Envelope,
+        decision: &mut Option<Decision>,
+    ) -> Result<Response, Error> {
+        let (request, target) = self.authorize(caller, envelope, decision).await?.open();
         self.check_room(caller, &request)?;
         let queue = || target.ok_or_else(|| Error::missing_parameter("QueueUrl"));
         match request {

@@ -12,6 +12,7 @@ use stanchion_types::{Code, Error};
 
 use crate::api::{Scheme, Way};
 use crate::attempts::Attempts;
+use crate::refused::Refused;
 
 /// Whom the edge lets in.
 pub enum Access {
@@ -33,26 +34,40 @@ impl Gatekeeper {
         Gatekeeper { authenticator, attempts: Attempts::default() }
     }
 
-    /// Finds out who sent a request. A source that has failed too often is not even listened to.
-    pub(crate) fn identify(&self, parts: &Parts, body: &[u8], way: Way) -> Result<Caller, Error> {
+    /// Looks at what a request says of its sender before its body, and tells whether it says anything.
+    pub(crate) fn preflight(&self, parts: &Parts, way: Way) -> Result<bool, Denial> {
+        self.listen(way, || self.authenticator.preflight(&message(parts, &[]), seconds()))
+    }
+
+    /// Finds out who sent a request.
+    pub(crate) fn identify(&self, parts: &Parts, body: &[u8], way: Way) -> Result<Caller, Denial> {
+        self.listen(way, || identify(&self.authenticator, parts, body, way))
+    }
+
+    /// A source that has failed too often is not even listened to.
+    fn listen<T>(&self, way: Way, check: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Denial> {
         let now = Instant::now();
         if !self.attempts.may_try(way.source, now) {
-            return Err(Error::new(Code::RequestThrottled, "Rate exceeded: too many requests with a wrong signature."));
+            let text = "Rate exceeded: too many requests with a wrong signature.";
+            return Err(Denial { kind: Refused::Throttled, error: Error::new(Code::RequestThrottled, text) });
         }
-        identify(&self.authenticator, parts, body, way).map_err(|refusal| {
+        check().map_err(|refusal| {
             self.attempts.failed(way.source, now);
-            refusal.into()
+            Denial { kind: Refused::of(&refusal), error: refusal.into() }
         })
     }
 }
 
+/// Why a request is not listened to.
+pub(crate) struct Denial {
+    pub(crate) kind: Refused,
+    pub(crate) error: Error,
+}
+
 /// Finds out who sent a request.
 fn identify(authenticator: &Authenticator, parts: &Parts, body: &[u8], way: Way) -> Result<Caller, Refusal> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (method, path, query) = (parts.method.as_str(), parts.uri.path(), parts.uri.query());
-    let authority = parts.uri.authority().map(|authority| authority.as_str());
-    let message = Message { method, path, query, authority, headers: &parts.headers, body };
-    let identified = authenticator.identify(&message, now)?;
+    let now = seconds();
+    let identified = authenticator.identify(&message(parts, body), now)?;
     let circumstances = Circumstances {
         source: Some(way.source),
         secure: way.scheme == Scheme::Https,
@@ -61,6 +76,18 @@ fn identify(authenticator: &Authenticator, parts: &Parts, body: &[u8], way: Way)
         referer: text(&parts.headers, &REFERER),
     };
     Ok(Caller::identified(identified.principal, identified.region, circumstances))
+}
+
+/// Returns a request as its signature sees it.
+pub(crate) fn message<'m>(parts: &'m Parts, body: &'m [u8]) -> Message<'m> {
+    let (method, path, query) = (parts.method.as_str(), parts.uri.path(), parts.uri.query());
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    Message { method, path, query, authority, headers: &parts.headers, body }
+}
+
+/// Reads the clock, in seconds since 1970.
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

@@ -10,15 +10,19 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use stanchion_audit::Audit;
 use stanchion_broker::Broker;
 use stanchion_types::ids::uuid_text;
 use stanchion_types::{Code, Error, RequestId};
 use stanchion_wire::{Head, Origin, Reply};
 
-use crate::access::Access;
+use crate::access::{Access, Denial};
+use crate::attempts::Attempts;
+use crate::audit::{Asked, Entry, Outcome};
 use crate::body::{self, BodyError};
-use crate::inbound::Inbound;
+use crate::inbound::{Inbound, SMALL_BYTES};
 use crate::options::Options;
+use crate::refused::{Refusals, Refused};
 use crate::{host, request_id};
 
 /// Where probes ask. No queue URL has this path: accounts are digits.
@@ -39,6 +43,12 @@ pub struct Edge {
     pub origin: Option<Origin>,
     /// Limits.
     pub options: Options,
+    /// The audit trail, if there is one.
+    pub audit: Option<Arc<Audit>>,
+    /// What was refused for who sent it.
+    pub refusals: Arc<Refusals>,
+    /// Who has filled the audit trail without being known.
+    pub(crate) strangers: Attempts,
 }
 
 /// How a request came.
@@ -59,6 +69,19 @@ pub(crate) struct Way {
 pub(crate) type Answer = Result<Response<Full<Bytes>>, BodyError>;
 
 impl Edge {
+    /// Makes an edge with default limits, without an audit trail.
+    pub fn new(broker: Arc<Broker>, access: Access) -> Self {
+        Edge {
+            broker,
+            access,
+            origin: None,
+            options: Options::default(),
+            audit: None,
+            refusals: Arc::default(),
+            strangers: Attempts::default(),
+        }
+    }
+
     /// Answers one request.
     pub(crate) async fn handle(&self, request: Request<Incoming>, way: Way, inbound: &Inbound) -> Answer {
         let id = request_id::new();
@@ -71,21 +94,40 @@ impl Edge {
             Ok(protocol) => protocol,
             Err(refusal) => return Ok(response(refusal.reply(&id), &id)),
         };
+        let entry = Entry { id: &id, way, protocol, parts: &parts };
+        let refuse = |error: &Error| stanchion_wire::encode_error(Some(protocol), error, &id);
         let limits = &self.options;
         // A body that will be refused for its length takes no room, and is found out without reading any of it.
         let announced = incoming.size_hint().exact();
         let wanted = announced.filter(|bytes| *bytes > limits.body_bytes_max as u64).map_or(announced, |_| Some(0));
-        let _room = match inbound.enter(wanted, limits.body_bytes_max).await {
+        let mut is_stranger = false;
+        if let Access::Keys(gatekeeper) = &self.access
+            && announced.is_none_or(|bytes| bytes > SMALL_BYTES as u64)
+        {
+            match gatekeeper.preflight(&parts, way) {
+                Ok(is_signed) => is_stranger = !is_signed,
+                Err(denial) => {
+                    // Whoever is not known does not get the server to read much.
+                    self.turn_away(&entry, &denial);
+                    body::linger(incoming, &parts.headers);
+                    return Ok(unread(refuse(&denial.error), &id));
+                }
+            }
+        }
+        let _room = match inbound.enter(wanted, limits.body_bytes_max, is_stranger).await {
             Ok(room) => room,
-            Err(error) => return Ok(unread(stanchion_wire::encode_error(Some(protocol), &error, &id), &id)),
+            Err(error) => {
+                body::linger(incoming, &parts.headers);
+                return Ok(unread(refuse(&error), &id));
+            }
         };
+        if announced.is_some_and(|bytes| bytes > limits.body_bytes_max as u64) {
+            body::linger(incoming, &parts.headers);
+            return Ok(unread(refuse(&too_large(limits.body_bytes_max)), &id));
+        }
         let body = match body::read(incoming, limits.body_bytes_max, limits.body_timeout).await {
             Ok(body) => body,
-            Err(BodyError::TooLarge) => {
-                let text = format!("Request bodies cannot be longer than {} bytes.", limits.body_bytes_max);
-                let error = Error::new(Code::RequestTooLarge, text);
-                return Ok(unread(stanchion_wire::encode_error(Some(protocol), &error, &id), &id));
-            }
+            Err(BodyError::TooLarge) => return Ok(unread(refuse(&too_large(limits.body_bytes_max)), &id)),
             Err(error) => return Err(error),
         };
         let identified;
@@ -96,9 +138,9 @@ impl Edge {
                     identified = caller;
                     &identified
                 }
-                Err(error) => {
-                    tracing::info!(request = %id, source = %way.source, "the caller is not known: {error}");
-                    return Ok(response(stanchion_wire::encode_error(Some(protocol), &error, &id), &id));
+                Err(denial) => {
+                    self.turn_away(&entry, &denial);
+                    return Ok(response(refuse(&denial.error), &id));
                 }
             },
         };
@@ -106,23 +148,37 @@ impl Edge {
             Ok(envelope) => {
                 drop(body);
                 let action = envelope.action;
-                match self.broker.call(caller, envelope).await {
+                let asked = self.audit.as_ref().map(|_| Asked::of(caller, &envelope));
+                let mut decision = None;
+                let answer = self.broker.call_explained(caller, envelope, &mut decision).await;
+                let error = answer.as_ref().err();
+                self.conclude(&entry, asked, Outcome { caller: Some(caller), decision, error, refused: None });
+                match answer {
                     Ok(answer) => {
                         tracing::debug!(request = %id, action = action.name(), "done");
                         stanchion_wire::encode(protocol, action, &answer, || self.origin(way.scheme, &parts), &id)
                     }
                     Err(error) => {
                         tracing::debug!(request = %id, action = action.name(), %error, "refused");
-                        stanchion_wire::encode_error(Some(protocol), &error, &id)
+                        refuse(&error)
                     }
                 }
             }
             Err(error) => {
                 tracing::debug!(request = %id, %error, "not understood");
-                stanchion_wire::encode_error(Some(protocol), &error, &id)
+                refuse(&error)
             }
         };
         Ok(response(reply, &id))
+    }
+
+    /// Tells of a request whose sender is not known, or not listened to.
+    fn turn_away(&self, entry: &Entry<'_>, denial: &Denial) {
+        let Denial { kind, error } = denial;
+        if *kind != Refused::Throttled {
+            tracing::info!(request = %entry.id, source = %entry.way.source, "the caller is not known: {error}");
+        }
+        self.conclude(entry, None, Outcome { error: Some(error), refused: Some(*kind), ..Outcome::default() });
     }
 
     /// Returns the base of the queue URLs in an answer.
@@ -162,6 +218,10 @@ fn head(parts: &Parts) -> Head<'_> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+fn too_large(max: usize) -> Error {
+    Error::new(Code::RequestTooLarge, format!("Request bodies cannot be longer than {max} bytes."))
 }
 
 /// Answers a request whose body was not read to its end: nothing can follow it on this connection.

@@ -77,7 +77,7 @@ impl Attempts {
 }
 
 /// Returns what counts as one source: an address, or the network that one host with IPv6 has for itself.
-fn network(source: IpAddr) -> IpAddr {
+pub(crate) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address => address,

@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::HeaderMap;
 use hyper::body::Body;
+use hyper::header::EXPECT;
+
+/// How long, and for how many bytes, a client is listened to that has been refused.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES_MAX: usize = 256 << 10;
 
 /// Why a body could not be read.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +52,27 @@ where
         return Ok(Bytes::new());
     }
     tokio::time::timeout(timeout, collect(body, max)).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+/// Takes what a client still sends after it was refused, up to a bound, so that it gets to read its answer: a connection
+/// that is closed over unread bytes is reset, and the answer may be lost. Must be called within a tokio runtime.
+pub(crate) fn linger<B>(mut body: B, headers: &HeaderMap)
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    // Who asks first whether to send anything gets the answer instead of a word to go on.
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(LINGER, async move {
+        let mut taken = 0;
+        while taken < LINGER_BYTES_MAX
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            taken += frame.data_ref().map_or(0, Bytes::len);
+        }
+    }));
 }
 
 async fn collect<B>(mut body: B, max: usize) -> Result<Bytes, BodyError>

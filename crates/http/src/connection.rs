@@ -22,6 +22,7 @@ use crate::api::{Edge, Scheme, Way};
 use crate::body::BodyError;
 use crate::door::{Door, Entered};
 use crate::inbound::Inbound;
+use crate::patient::Patient;
 
 /// Most bytes that a request's line and headers may have together. More is answered with 431.
 const HEAD_BYTES_MAX: usize = 128 << 10;
@@ -93,7 +94,7 @@ async fn one_by_one<I>(stream: I, way: Way, site: Arc<Site>, mut stopped: watch:
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let idle_timeout = site.edge.options.idle_timeout;
+    let (idle_timeout, answer_timeout) = (site.edge.options.idle_timeout, site.edge.options.answer_timeout);
     let activity = Arc::new(Activity::new());
     let service = {
         let activity = activity.clone();
@@ -106,7 +107,9 @@ where
             }
         })
     };
-    let connection = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(Patient::new(stream, answer_timeout)), service);
     let mut connection = pin!(connection);
     let mut idle = pin!(activity.idle_for(idle_timeout));
     tokio::select! {
@@ -128,7 +131,7 @@ async fn many_at_once<I>(stream: I, way: Way, site: Arc<Site>, mut stopped: watc
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let idle_timeout = site.edge.options.idle_timeout;
+    let (idle_timeout, answer_timeout) = (site.edge.options.idle_timeout, site.edge.options.answer_timeout);
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -151,7 +154,7 @@ where
             }
         })
     };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Patient::new(stream, answer_timeout)), service));
     tokio::select! {
         biased;
         result = connection.as_mut() => return result.map_err(Into::into),

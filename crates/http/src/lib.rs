@@ -9,11 +9,15 @@
 mod access;
 mod api;
 mod attempts;
+mod audit;
 mod body;
 mod connection;
 mod door;
 mod inbound;
 mod options;
+mod patient;
+mod per_source;
+mod refused;
 mod request_id;
 mod server;
 mod tls;
@@ -25,6 +29,7 @@ pub use access::{Access, Gatekeeper};
 pub use api::Edge;
 pub use door::PlainHttp;
 pub use options::Options;
+pub use refused::{Refusals, Refused};
 pub use server::Server;
 pub use tls::{Tls, TlsError, TlsFiles};
 

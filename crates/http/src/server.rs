@@ -14,6 +14,7 @@ use crate::api::Edge;
 use crate::connection::{self, Site};
 use crate::door::{Door, PlainHttp};
 use crate::inbound::Inbound;
+use crate::per_source::{Full, PerSource};
 use crate::tls::Tls;
 
 /// How many connections may wait to be accepted. When all consumers of a fleet reconnect at once, one too many waits a
@@ -61,6 +62,7 @@ impl Server {
     pub async fn serve(self, edge: Arc<Edge>, stop: impl Future<Output = ()>) {
         let connections_max = edge.options.connections_max.min(Semaphore::MAX_PERMITS >> 4);
         let slots = Arc::new(Semaphore::new(connections_max));
+        let per_source = PerSource::new(edge.options.connections_per_source);
         let inbound = Inbound::new(edge.options.inbound_bytes_max, edge.options.inbound_patience);
         let site = Arc::new(Site { edge, inbound, door: self.door });
         let (stopping, stopped) = watch::channel(());
@@ -72,15 +74,16 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => match slots.clone().try_acquire_owned() {
-                    Ok(slot) => {
+                Ok((stream, peer)) => match (slots.clone().try_acquire_owned(), per_source.enter(peer.ip())) {
+                    (Ok(slot), Ok(counted)) => {
                         let connection = connection::serve(stream, peer.ip(), site.clone(), stopped.clone());
                         drop(tokio::spawn(async move {
                             connection.await;
-                            drop(slot);
+                            drop((slot, counted));
                         }));
                     }
-                    Err(_) => refuse(&stream),
+                    (Err(_), _) => refuse(&stream, "all"),
+                    (_, Err(Full)) => refuse(&stream, "its source"),
                 },
                 Err(error) => pause(&error).await,
             }
@@ -94,8 +97,8 @@ impl Server {
 }
 
 /// Closes a connection beyond the limit, with a word for those who look.
-fn refuse(stream: &TcpStream) {
-    tracing::warn!("refused a connection: the limit is reached");
+fn refuse(stream: &TcpStream, whose: &str) {
+    tracing::warn!("refused a connection: the limit of {whose} is reached");
     let _ = stream.try_write(FULL);
 }
 

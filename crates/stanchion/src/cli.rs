@@ -276,6 +276,8 @@ pub(crate) enum What {
     Snapshots,
     /// The queues, with their attributes and counters.
     Queues,
+    /// How many requests the running server has refused for who sent them.
+    Refused,
 }
 
 const BACKUP_EXAMPLES: &str = "\

@@ -65,6 +65,8 @@ pub(crate) const IMPORT: &str = "import";
 
 /// Read the keyring again, and wrap all data keys under its primary key. Answers [`Rewrapped`].
 pub(crate) const REWRAP: &str = "rewrap";
+/// How many requests were refused for who sent them. Answers [`Refused`].
+pub(crate) const REFUSED: &str = "refused";
 
 /// What a hold has to know.
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,6 +116,15 @@ pub(crate) struct Rewrapped {
     pub(crate) keys: usize,
     /// Name of the key that they are wrapped under now.
     pub(crate) primary: String,
+}
+
+/// What was refused since the start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    /// Requests that were refused for who sent them, by kind.
+    pub(crate) requests: Vec<(String, u64)>,
+    /// Lines of the audit trail that were dropped; `None` without a trail.
+    pub(crate) audit_dropped: Option<u64>,
 }
 
 /// An answer.

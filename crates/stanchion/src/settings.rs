@@ -16,6 +16,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use stanchion_audit::{Place, Rotation};
 use stanchion_http::{PlainHttp, TlsFiles};
 use stanchion_keyring::Source as KeyringSource;
 use stanchion_kms::{CredentialsSource, EndpointOptions};
@@ -56,7 +57,10 @@ pub(crate) struct Settings {
     pub(crate) snapshot_bytes: u64,
     pub(crate) body_bytes_max: usize,
     pub(crate) connections_max: usize,
+    pub(crate) connections_per_source: usize,
     pub(crate) worker_threads: Option<usize>,
+    /// Where the audit trail goes, if anywhere.
+    pub(crate) audit: Option<Place>,
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) log_filter: EnvFilter,
     pub(crate) log_format: LogFormat,
@@ -184,6 +188,8 @@ impl Settings {
             // A message of the largest size must get in.
             body_bytes_max: of("body_limit").read(|text| values::size_within(text, 2 << 20, 1 << 30))? as usize,
             connections_max: of("connections_max").read(|text| values::count(text, 1, 1_000_000))?,
+            connections_per_source: of("connections_per_source").read(|text| values::count(text, 0, 1_000_000))?,
+            audit: read_audit(given)?,
             worker_threads: of("worker_threads").read_unless_empty(|text| values::count(text, 1, 1024))?,
             credentials: of("credentials").read_unless_empty(|text| match Path::new(text).file_name() {
                 Some(_) => Ok(PathBuf::from(text)),
@@ -248,6 +254,21 @@ fn read_kms(given: &HashMap<&'static str, Given>, region: &Region) -> Result<Opt
         Some(given) => Err(given.error("means nothing without kms_endpoint")),
         None => Ok(None),
     }
+}
+
+/// Reads where the audit trail goes.
+fn read_audit(given: &HashMap<&'static str, Given>) -> Result<Option<Place>, SettingError> {
+    let rotation = Rotation {
+        bytes: given["audit_size"].read(|text| values::size_within(text, 1 << 20, 1 << 40))?,
+        files: given["audit_files"].read(|text| values::count(text, 1, 10_000))? as u32,
+    };
+    given["audit"].read_unless_empty(|text| match text {
+        "-" => Ok(Place::Output),
+        text => match Path::new(text).file_name() {
+            Some(_) => Ok(Place::File(PathBuf::from(text), rotation)),
+            None => Err("must name a file, or be - for standard output".to_owned()),
+        },
+    })
 }
 
 /// Returns the environment variables that look like settings and are none: typing errors, or another program's.

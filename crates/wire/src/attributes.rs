@@ -137,6 +137,29 @@ pub fn render(attributes: &QueueAttributes) -> Vec<(AttributeName, String)> {
     pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
+/// Writes the value that a change gives to its attribute, as a client would; empty if it removes the attribute.
+pub fn render_change(change: &AttributeChange) -> String {
+    match change {
+        AttributeChange::DelaySeconds(number)
+        | AttributeChange::MaximumMessageSize(number)
+        | AttributeChange::MessageRetentionPeriod(number)
+        | AttributeChange::ReceiveMessageWaitTimeSeconds(number)
+        | AttributeChange::VisibilityTimeout(number)
+        | AttributeChange::KmsDataKeyReusePeriodSeconds(number) => number.to_string(),
+        AttributeChange::SqsManagedSseEnabled(on)
+        | AttributeChange::FifoQueue(on)
+        | AttributeChange::ContentBasedDeduplication(on) => on.to_string(),
+        AttributeChange::Policy(policy) => policy.as_ref().map(|policy| policy.text.clone()).unwrap_or_default(),
+        AttributeChange::RedrivePolicy(policy) => policy.as_ref().map(|policy| policy.text.clone()).unwrap_or_default(),
+        AttributeChange::RedriveAllowPolicy(policy) => {
+            policy.as_ref().map(|policy| policy.text.clone()).unwrap_or_default()
+        }
+        AttributeChange::KmsMasterKeyId(key) => key.clone().unwrap_or_default(),
+        AttributeChange::DeduplicationScope(scope) => scope_text(*scope).to_owned(),
+        AttributeChange::FifoThroughputLimit(limit) => limit_text(*limit).to_owned(),
+    }
+}
+
 const fn scope_text(scope: DeduplicationScope) -> &'static str {
     match scope {
         DeduplicationScope::Queue => "queue",

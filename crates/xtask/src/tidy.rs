@@ -19,6 +19,7 @@ struct Wall {
 const WALLS: &[Wall] = &[
     wall("types", &[], Some(&[])),
     wall("policy", &["types"], None),
+    wall("audit", &["types"], None),
     wall("auth", &["types", "policy"], None),
     wall("wire", &["types", "policy"], None),
     wall("engine", &["types"], Some(&["bytes", "foldhash", "hashbrown"])),
@@ -27,13 +28,13 @@ const WALLS: &[Wall] = &[
     wall("kms", &["types", "keyring"], None),
     wall("journal", &["keyring"], None),
     wall("broker", &["types", "policy", "engine", "shard", "keyring", "journal"], None),
-    wall("http", &["types", "policy", "auth", "wire", "broker"], None),
+    wall("http", &["types", "policy", "audit", "auth", "wire", "broker"], None),
     wall("bench", &[], None),
     wall("yardstick", &["bench"], None),
     wall("sim", &["types", "engine", "shard", "journal"], Some(&["bytes"])),
     wall(
         "stanchion",
-        &["types", "policy", "auth", "wire", "engine", "shard", "keyring", "kms", "journal", "broker", "http", "bench"],
+        &["types", "policy", "audit", "auth", "wire", "engine", "shard", "keyring", "kms", "journal", "broker", "http", "bench"],
         None,
     ),
     wall("xtask", &[], Some(&[])),

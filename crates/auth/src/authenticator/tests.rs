@@ -386,3 +386,33 @@ fn no_secret_shows_itself() {
     let shown = format!("{authenticator:?}");
     assert!(shown.contains(ACCESS_KEY) && !shown.contains("wJalr"), "{shown}");
 }
+
+#[test]
+fn much_is_known_before_the_body_is_read() {
+    let authenticator = authenticator("");
+    let preflight = |authorization: Option<&str>, date: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("localhost"));
+        headers.insert("x-amz-date", HeaderValue::from_str(date).expect("a date"));
+        if let Some(authorization) = authorization {
+            headers.insert("authorization", HeaderValue::from_str(authorization).expect("a header"));
+        }
+        let message = Message { method: "POST", path: "/", query: None, authority: None, headers: &headers, body: &[] };
+        authenticator.preflight(&message, NOW)
+    };
+    let date = date::write(NOW);
+    let signed = |key: &str, headers: &str| {
+        let (day, signature) = (&date[..8], "0".repeat(64));
+        format!(
+            "AWS4-HMAC-SHA256 Credential={key}/{day}/us-east-1/sqs/aws4_request, SignedHeaders={headers}, Signature={signature}"
+        )
+    };
+    let whole = signed(ACCESS_KEY, "host;x-amz-date");
+    assert_eq!(preflight(Some(&whole), &date), Ok(true), "the signature itself takes the body");
+    assert_eq!(preflight(None, &date), Ok(false));
+    let (unknown, uncovered) = (signed("AKIANOBODY", "host;x-amz-date"), signed(ACCESS_KEY, "x-amz-date"));
+    assert_eq!(preflight(Some(&unknown), &date), Err(Refusal::UnknownKey));
+    assert_eq!(preflight(Some(&uncovered), &date), Err(Refusal::Unsigned("host")));
+    assert!(matches!(preflight(Some(&whole), &date::write(NOW - 901)), Err(Refusal::Expired { .. })));
+    assert!(matches!(preflight(Some("AWS4-HMAC-SHA256"), &date), Err(Refusal::Incomplete(_))));
+}

@@ -89,3 +89,27 @@ fn the_same_key_cannot_be_two_peoples() {
                 users = [{ name = \"a\", keys = [{ id = \"AKIAX\", secret = \"0123456789abcdef\" }] }]";
     assert_eq!(read(text).expect_err("twice").to_string(), "access key \"AKIAX\": it is there twice");
 }
+
+#[test]
+fn nothing_that_holds_a_secret_shows_it() {
+    let inline = FILE.replace("env:SECRET", "a-secret-in-the-file");
+    let directory = read(&inline).expect("a directory");
+    let shown = format!("{directory:?}");
+    assert!(shown.contains("AKIAPRODUCER"), "{shown}");
+    let authenticator = crate::Authenticator::new(directory, AccountId::DEFAULT, Region::new("r").expect("a region"));
+    let key = crate::NewKey::generate(&[7; crate::RANDOM_BYTES]);
+    let secrets = ["a-secret-in-the-file", "from-a-file-of-its-own", "0123456789abcdef", key.secret.reveal()];
+    // A line that cannot be read is not shown either, nor a value of another kind.
+    let mut wrong = vec![inline.replace("active = false", "active = ")];
+    wrong.push(inline.replace("active = false", "activ = false"));
+    wrong.push(inline.replace("secret = \"a-secret-in-the-file\"", "secret = [\"a-secret-in-the-file\"]"));
+    wrong.push(inline.replace("secret = \"0123456789abcdef\"", "secret = \"0123456789abcdef"));
+    let mut texts = vec![shown, format!("{authenticator:?}"), format!("{key:?}")];
+    for text in wrong {
+        let error = read(&text).expect_err("it cannot be read");
+        texts.extend([format!("{error:?}"), error.to_string()]);
+    }
+    for text in texts {
+        assert!(!secrets.iter().any(|secret| text.contains(secret)), "{text}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The one place where it is decided what a caller may do.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use stanchion_engine::command::Command;
@@ -34,65 +35,25 @@ impl Broker {
     /// # Errors
     /// `AccessDenied` or `MissingAuthenticationToken`, that there is no such queue, or what is wrong with the values of
     /// the request: in this order.
-    pub(super) async fn authorize(&self, caller: &Caller, envelope: Envelope) -> Result<Authorized, Error> {
+    pub(super) async fn authorize(
+        &self,
+        caller: &Caller,
+        envelope: Envelope,
+        decision: &mut Option<Decision>,
+    ) -> Result<Authorized, Error> {
         let Envelope { action, queue, request } = envelope;
         let arn = queue.map(|locator| address(caller, locator));
         if let Authority::Policies(principal, circumstances) = &caller.authority {
-            self.judge(caller, principal, circumstances, action, arn.as_ref(), &request)?;
+            let case = Case { broker: self, caller, principal, circumstances, decision: RefCell::default() };
+            let judged = case.judge(action, arn.as_ref(), &request);
+            *decision = case.decision.into_inner();
+            judged?;
         }
         let target = match arn {
             Some(arn) => Some(self.find(arn).await?),
             None => None,
         };
         Ok(Authorized { request: request?, target })
-    }
-
-    /// Asks the policies about everything that a request needs.
-    fn judge(
-        &self,
-        caller: &Caller,
-        principal: &Principal,
-        circumstances: &Circumstances,
-        action: Action,
-        queue: Option<&QueueArn>,
-        request: &Result<Request, Error>,
-    ) -> Result<(), Error> {
-        let case = Case { broker: self, caller, principal, circumstances };
-        let tags = request.as_ref().map(request_tags).unwrap_or_default();
-        if let Some(queue) = queue {
-            return case.ask(action, queue, &tags);
-        }
-        if principal.kind == Kind::Anonymous {
-            return Err(Error::new(Code::MissingAuthenticationToken, "Request is missing Authentication Token"));
-        }
-        match request {
-            Ok(Request::CreateQueue(create)) => {
-                let (region, account) = (caller.region.clone(), caller.account);
-                let queue = QueueArn { region, account, name: create.name.clone() };
-                case.ask(action, &queue, &tags)?;
-                if tags.is_empty() { Ok(()) } else { case.ask(Action::TagQueue, &queue, &tags) }
-            }
-            Ok(Request::StartMessageMoveTask(start)) => {
-                let reads = [action, Action::ReceiveMessage, Action::DeleteMessage, Action::GetQueueAttributes];
-                case.ask_all(&reads, &start.source)?;
-                // Without a destination messages go back to queues that only they know.
-                start.destination.as_ref().map_or(Ok(()), |queue| case.ask(Action::SendMessage, queue, &tags))
-            }
-            Ok(Request::CancelMessageMoveTask(CancelMessageMoveTask { task_handle })) => {
-                // A handle that names no queue is refused for that by whoever reads it next.
-                let Some((_, source)) = handles::open_task(task_handle) else { return Ok(()) };
-                let needs = [action, Action::ReceiveMessage, Action::DeleteMessage, Action::GetQueueAttributes];
-                case.ask_all(&needs, &source)
-            }
-            Ok(Request::ListMessageMoveTasks(list)) => {
-                case.ask_all(&[action, Action::GetQueueAttributes], &list.source)
-            }
-            Ok(Request::ListQueues(_)) => case.ask_in_account(action),
-            // Every other action addresses a queue; without one it is refused for that.
-            Ok(_) => Ok(()),
-            // Nothing is done with a request that cannot be read, and its refusal tells of no queue.
-            Err(_) => Ok(()),
-        }
     }
 
     /// Finds a queue.
@@ -138,9 +99,50 @@ struct Case<'a> {
     caller: &'a Caller,
     principal: &'a Principal,
     circumstances: &'a Circumstances,
+    /// What was said last.
+    decision: RefCell<Option<Decision>>,
 }
 
 impl Case<'_> {
+    /// Asks the policies about everything that a request needs.
+    fn judge(&self, action: Action, queue: Option<&QueueArn>, request: &Result<Request, Error>) -> Result<(), Error> {
+        let tags = request.as_ref().map(request_tags).unwrap_or_default();
+        if let Some(queue) = queue {
+            return self.ask(action, queue, &tags);
+        }
+        if self.principal.kind == Kind::Anonymous {
+            return Err(Error::new(Code::MissingAuthenticationToken, "Request is missing Authentication Token"));
+        }
+        match request {
+            Ok(Request::CreateQueue(create)) => {
+                let (region, account) = (self.caller.region.clone(), self.caller.account);
+                let queue = QueueArn { region, account, name: create.name.clone() };
+                self.ask(action, &queue, &tags)?;
+                if tags.is_empty() { Ok(()) } else { self.ask(Action::TagQueue, &queue, &tags) }
+            }
+            Ok(Request::StartMessageMoveTask(start)) => {
+                let reads = [action, Action::ReceiveMessage, Action::DeleteMessage, Action::GetQueueAttributes];
+                self.ask_all(&reads, &start.source)?;
+                // Without a destination messages go back to queues that only they know.
+                start.destination.as_ref().map_or(Ok(()), |queue| self.ask(Action::SendMessage, queue, &tags))
+            }
+            Ok(Request::CancelMessageMoveTask(CancelMessageMoveTask { task_handle })) => {
+                // A handle that names no queue is refused for that by whoever reads it next.
+                let Some((_, source)) = handles::open_task(task_handle) else { return Ok(()) };
+                let needs = [action, Action::ReceiveMessage, Action::DeleteMessage, Action::GetQueueAttributes];
+                self.ask_all(&needs, &source)
+            }
+            Ok(Request::ListMessageMoveTasks(list)) => {
+                self.ask_all(&[action, Action::GetQueueAttributes], &list.source)
+            }
+            Ok(Request::ListQueues(_)) => self.ask_in_account(action),
+            // Every other action addresses a queue; without one it is refused for that.
+            Ok(_) => Ok(()),
+            // Nothing is done with a request that cannot be read, and its refusal tells of no queue.
+            Err(_) => Ok(()),
+        }
+    }
+
     fn ask_all(&self, actions: &[Action], queue: &QueueArn) -> Result<(), Error> {
         actions.iter().try_for_each(|action| self.ask(*action, queue, &[]))
     }
@@ -198,6 +200,7 @@ impl Case<'_> {
             }
         };
         if decision.allowed {
+            self.decision.replace(Some(decision));
             return Ok(());
         }
         let statement = decision.statement.as_ref().map(ToString::to_string);
@@ -210,7 +213,9 @@ impl Case<'_> {
             "denied: {}",
             decision.reason
         );
-        Err(Error::new(Code::AccessDenied, decision.denial(&question)))
+        let error = Error::new(Code::AccessDenied, decision.denial(&question));
+        self.decision.replace(Some(decision));
+        Err(error)
     }
 }
 

@@ -11,6 +11,8 @@ use stanchion_shard::{Record, Shard};
 use stanchion_types::{QueueArn, Timestamp};
 
 use crate::cli::{InspectArguments, Stop, What};
+use crate::control::client::Connection;
+use crate::control::{REFUSED, Refused};
 use crate::settings::Settings;
 use crate::storage;
 use crate::words::{count, say, size, utc};
@@ -36,6 +38,9 @@ fn show(what: What, settings: &Settings) -> Result<(), String> {
     if shows(What::Queues) {
         // Only what is in the records is encrypted.
         print_queues(&*storage::to_read(settings)?, &overview).map_err(words)?;
+    }
+    if shows(What::Refused) {
+        print_refused(directory, what)?;
     }
     Ok(())
 }
@@ -95,6 +100,23 @@ fn print_queues(disk: &Directory, overview: &Overview) -> Result<(), Fault> {
         for queue in queues {
             print_queue(queue);
         }
+    }
+    Ok(())
+}
+
+/// Asks the server that uses the directory. Without one there is nothing to tell, which only matters to who asked for it.
+fn print_refused(directory: &Path, what: What) -> Result<(), String> {
+    let connection = match Connection::open(directory) {
+        Ok(Some(connection)) => connection,
+        Ok(None) | Err(_) if what == What::All => return Ok(()),
+        Ok(None) => return Err("no server uses it, so none has refused anything".to_owned()),
+        Err(error) => return Err(error),
+    };
+    let refused: Refused = { connection }.ask(REFUSED, &()).map_err(|refused| refused.text)?;
+    let requests: Vec<_> = refused.requests.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    say!("requests refused since the start: {}", requests.join(", "));
+    if let Some(dropped) = refused.audit_dropped {
+        say!("audit trail: {} dropped since the start", count(dropped as usize, "line"));
     }
     Ok(())
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use stanchion_audit::Audit;
 use stanchion_auth::Authenticator;
 use stanchion_broker::{Broker, Caller, Secret};
-use stanchion_http::{Access, Edge, Gatekeeper, Server, Tls};
+use stanchion_http::{Access, Edge, Gatekeeper, Refusals, Server, Tls};
 use stanchion_keyring::service::LocalKeys;
 use stanchion_wire::Origin;
 use tokio::runtime::Builder;
@@ -34,6 +35,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 const DESCRIPTORS_KEPT: usize = 64;
 /// How often it is looked whether there is a new certificate.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
+/// How long the last lines of the audit trail may take.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long clients have to take the answer that the server has failed.
 const FAIL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -85,7 +88,19 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         _ => server,
     };
     let keyring = settings.encryption.then(|| storage::keyring_source(&data_dir, settings));
-    let service = Service { broker: broker.clone(), journal, caller: caller.clone(), keyring, local_keys };
+    let audit = settings.audit.clone().map(Audit::start).transpose();
+    let audit = audit.map_err(|error| Stop::failed(format_args!("setting audit: {error}")))?.map(Arc::new);
+    let reopening = audit.as_ref().map(|audit| reopen_on_hangup(audit.clone())).transpose().map_err(Stop::failed)?;
+    let refusals = Arc::<Refusals>::default();
+    let service = Service {
+        broker: broker.clone(),
+        journal,
+        caller: caller.clone(),
+        keyring,
+        local_keys,
+        audit: audit.clone(),
+        refusals: refusals.clone(),
+    };
     let control = control_socket(&data_dir, service);
     announce(address, &data_dir, settings).map_err(Stop::failed)?;
     let (access, watching) = match credentials {
@@ -106,16 +121,15 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         }
     };
 
-    let edge = Edge {
-        broker: broker.clone(),
-        access,
-        origin: settings.public_url.as_deref().map(Origin::new),
-        options: stanchion_http::Options {
-            connections_max: settings.connections_max,
-            body_bytes_max: settings.body_bytes_max,
-            ..stanchion_http::Options::default()
-        },
+    let mut edge = Edge::new(broker.clone(), access);
+    edge.origin = settings.public_url.as_deref().map(Origin::new);
+    edge.options = stanchion_http::Options {
+        connections_max: settings.connections_max,
+        connections_per_source: settings.connections_per_source,
+        body_bytes_max: settings.body_bytes_max,
+        ..stanchion_http::Options::default()
     };
+    (edge.audit, edge.refusals) = (audit.clone(), refusals);
     let result = run_until_stopped(server, edge, broker, signals).await;
     if let Some(watching) = watching {
         watching.abort();
@@ -125,7 +139,23 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         // The socket goes with the task.
         let _ = control.await;
     }
+    if let Some(reopening) = reopening {
+        reopening.abort();
+    }
+    if audit.is_some_and(|audit| !audit.close(AUDIT_PATIENCE)) {
+        tracing::error!("the last lines of the audit trail were not written in time");
+    }
     result
+}
+
+/// Opens the audit file anew at every SIGHUP, for those who move it away to keep it.
+fn reopen_on_hangup(audit: Arc<Audit>) -> io::Result<JoinHandle<()>> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            audit.reopen();
+        }
+    }))
 }
 
 /// Opens the control socket. A server without one serves all the same: not every file system can have sockets.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use stanchion_audit::{Audit, Moment, Record};
 use stanchion_broker::{Broker, Caller};
+use stanchion_http::{Refusals, Refused as Kind};
 use stanchion_journal::local::Hold;
 use stanchion_journal::{Journal, Local, Room};
 use stanchion_keyring::Source;
@@ -21,13 +23,16 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{
-    Answer, Created, Door, Held, Import, LINE_MAX, NAME, Redrive, Request, Rewrapped, SILENCE_MAX, VERSION, WithHold,
+    Answer, Created, Door, Held, Import, LINE_MAX, NAME, Redrive, Refused, Request, Rewrapped, SILENCE_MAX, VERSION,
+    WithHold,
 };
 use crate::clock::now;
 use crate::exchange::line::{Line, QueueLine};
 
 /// Most connections at once; who comes later waits.
 const CONNECTIONS_MAX: usize = 16;
+/// How much of an unknown action the audit trail keeps.
+const ACTION_BYTES_MAX: usize = 64;
 /// Where the socket is made before it gets its name.
 const NEW: &str = "control.sock.new";
 
@@ -46,6 +51,9 @@ pub(crate) struct Service {
     pub(crate) keyring: Option<Source>,
     /// The keys of the keyring that queues name.
     pub(crate) local_keys: Option<Arc<LocalKeys>>,
+    /// The audit trail, if there is one.
+    pub(crate) audit: Option<Arc<Audit>>,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 impl Socket {
@@ -115,6 +123,7 @@ async fn converse(stream: UnixStream, service: &Service) -> io::Result<()> {
         } else {
             answer(&line, service, &mut hold).await
         };
+        service.note(&line, peer, &answer);
         let last = matches!(&answer, Err(refusal) if refusal.last);
         let answer = match answer {
             Ok(value) => Answer { ok: Some(value), error: None, index: None },
@@ -216,11 +225,45 @@ async fn answer(line: &[u8], service: &Service, hold: &mut Option<Hold>) -> Resu
             tracing::info!(keys = done.keys, primary = done.primary, "the data keys are wrapped anew");
             Ok(json!(done))
         }
+        super::REFUSED => {
+            let counted = Kind::ALL.iter().zip(service.refusals.counts());
+            let requests = counted.map(|(kind, count)| (kind.name().to_owned(), count)).collect();
+            Ok(json!(Refused { requests, audit_dropped: service.audit.as_ref().map(|audit| audit.dropped()) }))
+        }
         _ => Err(Refusal::of(format!("the server does not know {action:?}: it is older than the command"))),
     }
 }
 
 impl Service {
+    /// Leaves a line in the audit trail of what an operator has told the server, unless it was a question.
+    fn note(&self, line: &[u8], user: u32, answer: &Result<Value, Refusal>) {
+        let Some(audit) = &self.audit else { return };
+        let request = serde_json::from_slice::<Request<'_>>(line).ok();
+        let action = request.as_ref().map(|request| request.action);
+        if let Some(super::PING | super::REFUSED) = action {
+            return;
+        }
+        let with = request.as_ref().and_then(|request| request.with);
+        audit.note(&Record {
+            time: Moment::now(),
+            caller: Some(format!("operator, user id {user}")),
+            action: action.map(|action| format!("control:{}", action.get(..ACTION_BYTES_MAX).unwrap_or(action))),
+            outcome: if answer.is_ok() { "Success" } else { "Refused" }.to_owned(),
+            parameters: match action {
+                Some(super::HOLD | super::CREATE_QUEUE | super::REDRIVE) => {
+                    with.and_then(|with| serde_json::from_str(with.get()).ok())
+                }
+                // Messages are the users' own.
+                Some(super::IMPORT) => with
+                    .and_then(|with| serde_json::from_str::<Import<'_>>(with.get()).ok())
+                    .map(|import| json!({ "queue": import.queue, "messages": import.messages.len() })),
+                _ => None,
+            },
+            protocol: "control",
+            ..Record::default()
+        });
+    }
+
     async fn call(&self, queue: Option<QueueName>, request: ServiceRequest) -> Result<(), Error> {
         let locator = queue.map(|name| QueueLocator { account: None, name });
         let envelope = Envelope { action: request.action(), queue: locator, request: Ok(request) };

@@ -31,7 +31,7 @@ impl Setting {
 }
 
 /// Every setting, in the order in which `check` prints them.
-pub(crate) const SETTINGS: [Setting; 28] = [
+pub(crate) const SETTINGS: [Setting; 32] = [
     Setting {
         key: "data_dir",
         value: "DIR",
@@ -172,6 +172,13 @@ pub(crate) const SETTINGS: [Setting; 28] = [
         help: "Most connections at once. Further ones are answered with 503 and closed.",
     },
     Setting {
+        key: "connections_per_source",
+        value: "COUNT",
+        default: "5000",
+        help: "Most connections of one address, or of one network of 64 bits with IPv6, at once; 0 for any number. \
+               Loopback is not bounded.",
+    },
+    Setting {
         key: "worker_threads",
         value: "COUNT",
         default: "",
@@ -184,6 +191,25 @@ pub(crate) const SETTINGS: [Setting; 28] = [
         help: "What to log: error, warn, info, debug or trace, also by part, as in info,stanchion_http=debug.",
     },
     Setting { key: "log_format", value: "text|json", default: "text", help: "How log lines look." },
+    Setting {
+        key: "audit",
+        value: "FILE|-",
+        default: "",
+        help: "Where a line goes for each call that changes or lists something and for each that is refused for who \
+               sent it; - is standard output. Without it, nowhere.",
+    },
+    Setting {
+        key: "audit_size",
+        value: "SIZE",
+        default: "64MiB",
+        help: "Size at which the audit file is full and another is begun.",
+    },
+    Setting {
+        key: "audit_files",
+        value: "COUNT",
+        default: "10",
+        help: "How many full audit files are kept, the last one as FILE.1.",
+    },
     Setting {
         key: "credentials",
         value: "FILE",

@@ -53,6 +53,7 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(settings.snapshot_bytes, broker.snapshot_bytes);
     let http = stanchion_http::Options::default();
     assert_eq!((settings.connections_max, settings.body_bytes_max), (http.connections_max, http.body_bytes_max));
+    assert_eq!((settings.connections_per_source, settings.audit), (http.connections_per_source, None));
 }
 
 #[test]
@@ -89,6 +90,10 @@ fn every_setting_refuses_a_value_that_it_cannot_have() {
         ("snapshot_interval", "1"),
         ("body_limit", "1KiB"),
         ("connections_max", "0"),
+        ("connections_per_source", "-1"),
+        ("audit", "/"),
+        ("audit_size", "1KiB"),
+        ("audit_files", "0"),
         ("worker_threads", "0"),
         ("log_level", "a=b=c"),
         ("log_format", "xml"),

@@ -1,5 +1,6 @@
 //! The binary as a person runs it: start, stop, restart, settings, declared queues, and clients that misbehave.
 
+mod audit;
 mod bad_input;
 mod clocks;
 mod declared;

@@ -16,9 +16,9 @@ use stanchion_types::calendar::Date;
 use crate::harness::{Answers, LONG, Server, directory, run, stanchion};
 
 /// An access key with its secret.
-struct Key {
-    id: String,
-    secret: String,
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 fn keyed(key: &[u8], text: &str) -> Vec<u8> {
@@ -29,7 +29,7 @@ fn keyed(key: &[u8], text: &str) -> Vec<u8> {
 
 impl Key {
     /// Makes a key with the command for it.
-    fn create(file: &Path, account: &str, user: Option<&str>) -> Self {
+    pub(crate) fn create(file: &Path, account: &str, user: Option<&str>) -> Self {
         let file = file.to_str().expect("a path in UTF-8");
         let mut arguments = vec!["keys", "create", "--credentials", file, "--account", account];
         arguments.extend(user.iter().flat_map(|user| ["--user", user]));
@@ -43,7 +43,7 @@ impl Key {
     }
 
     /// Returns a signed request in JSON.
-    fn sign(&self, action: &str, body: &str) -> Vec<u8> {
+    pub(crate) fn sign(&self, action: &str, body: &str) -> Vec<u8> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
         let Date { year, month, day, hour, minute, second } = Date::of(now);
         let date = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z");
@@ -66,7 +66,7 @@ impl Key {
         .into_bytes()
     }
 
-    fn call(&self, server: &Server, action: &str, body: Value) -> (u16, Value) {
+    pub(crate) fn call(&self, server: &Server, action: &str, body: Value) -> (u16, Value) {
         let mut stream = server.connect();
         stream.write_all(&self.sign(action, &body.to_string())).expect("the request is sent");
         let (status, body) = Answers::new(stream).next().expect("an answer");
@@ -78,12 +78,12 @@ fn start(directory: &Path, file: &Path) -> Server {
     Server::start(directory, &["--credentials", file.to_str().expect("a path in UTF-8")])
 }
 
-fn credentials(directory: &Path) -> PathBuf {
+pub(crate) fn credentials(directory: &Path) -> PathBuf {
     directory.join("credentials.toml")
 }
 
 /// Writes the file in the place of the one that is there.
-fn write(file: &Path, text: &str) {
+pub(crate) fn write(file: &Path, text: &str) {
     let beside = file.with_extension("beside");
     fs::write(&beside, text).expect("the file is written");
     fs::set_permissions(&beside, Permissions::from_mode(0o600)).expect("a mode");

@@ -257,3 +257,20 @@ fn what_is_rendered_reads_back_the_same() {
         ]
     );
 }
+
+#[test]
+fn a_change_is_written_as_it_was_read() {
+    for (name, text) in [
+        ("DelaySeconds", "5"),
+        ("MaximumMessageSize", "2048"),
+        ("SqsManagedSseEnabled", "false"),
+        ("KmsMasterKeyId", "alias/x"),
+        ("KmsMasterKeyId", ""),
+        ("DeduplicationScope", "messageGroup"),
+        ("FifoThroughputLimit", "perMessageGroupId"),
+        ("Policy", ""),
+        ("RedriveAllowPolicy", r#"{"redrivePermission":"denyAll"}"#),
+    ] {
+        assert_eq!(render_change(&parse(name, text).unwrap()), text, "{name}");
+    }
+}
