@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use stanchion_auth::{Authenticator, Directory, Message};
+use stanchion_auth::{Authenticator, Directory, Message, Service};
 use stanchion_policy::Kind;
 use stanchion_types::{AccountId, Error, Region};
 
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let body: Vec<u8> = lines.flatten().copied().collect();
     let message = Message { method: "POST", path, query, authority: None, headers: &headers, body: &body };
-    match AUTHENTICATOR.identify(&message, NOW) {
+    match AUTHENTICATOR.identify(&message, Service::Sqs, NOW) {
         // The key is not told to anybody, so whoever gets in without a good signature must be nobody.
         Ok(identified) => assert!(identified.principal.kind == Kind::Anonymous),
         Err(refusal) => assert!(!Error::from(refusal).message.is_empty()),

@@ -13,15 +13,16 @@ use crate::canonical;
 use crate::claim::{ALGORITHM, AMZ_DATE, Claim, Credential, TOKEN};
 use crate::date;
 use crate::directory::Directory;
-use crate::key::SigningKey;
+use crate::key::{SigningKey, Temporary};
 use crate::message::Message;
 use crate::refusal::{Refusal, SKEW_MAX};
+use crate::role::Role;
 use crate::secret::Secret;
+use crate::service::Service;
+use crate::session::{Issued, SESSION_RANDOM_BYTES, SessionKey, Terms};
 
 /// How many signing keys are kept. A client needs one a day; whoever signs for many regions could ask for more.
 const KEPT_MAX: usize = 1024;
-/// The service that scopes must name.
-const SERVICE: &str = "sqs";
 
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -40,6 +41,8 @@ pub struct Identified {
 pub struct Authenticator {
     region: Region,
     anonymous: Arc<Principal>,
+    /// Without one there are no sessions.
+    sessions: Option<SessionKey>,
     known: RwLock<Arc<Known>>,
 }
 
@@ -57,7 +60,31 @@ impl Authenticator {
     /// region that nobody listed.
     pub fn new(directory: Directory, account: AccountId, region: Region) -> Self {
         let anonymous = Arc::new(Principal::anonymous(account));
-        Authenticator { region, anonymous, known: RwLock::new(Arc::new(Known::new(directory))) }
+        Authenticator { region, anonymous, sessions: None, known: RwLock::new(Arc::new(Known::new(directory))) }
+    }
+
+    /// Lets callers in who bring a session token that is sealed under this key.
+    pub fn with_sessions(self, key: SessionKey) -> Self {
+        Authenticator { sessions: Some(key), ..self }
+    }
+
+    /// Makes temporary credentials out of random bytes; `None` if there are no sessions here.
+    pub fn issue(&self, terms: Terms, random: &[u8; SESSION_RANDOM_BYTES]) -> Option<Issued> {
+        self.sessions.as_ref().map(|key| key.issue(terms, random))
+    }
+
+    /// Finds a role as it is now.
+    pub fn role(&self, account: AccountId, name: &str) -> Option<Arc<Role>> {
+        self.known().directory.role(account, name).cloned()
+    }
+
+    /// Returns how long the text of a policy of the file is, in bytes.
+    pub fn policy_bytes(&self, name: &str) -> Option<usize> {
+        self.known().directory.policy_bytes(name)
+    }
+
+    fn known(&self) -> Arc<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts another directory in place. Requests that are being checked are checked against the one before.
@@ -76,24 +103,24 @@ impl Authenticator {
         let credential = claim.credential()?;
         check_clock(&claim, now)?;
         check_coverage(message, &claim)?;
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if !claim.has_token && known.directory.find(credential.access_key).is_none() {
+        let known = self.known();
+        if claim.token.is_none() && known.directory.find(credential.access_key).is_none() {
             return Err(Refusal::UnknownKey);
         }
         Ok(true)
     }
 
-    /// Finds out who sent a request that arrived at `now`, in seconds since 1970.
+    /// Finds out who sent a request to a service that arrived at `now`, in seconds since 1970.
     ///
     /// # Errors
     /// What is wrong with the signature, if there is one.
-    pub fn identify(&self, message: &Message<'_>, now: u64) -> Result<Identified, Refusal> {
+    pub fn identify(&self, message: &Message<'_>, service: Service, now: u64) -> Result<Identified, Refusal> {
         let Some(claim) = Claim::find(message)? else {
             return Ok(Identified { principal: self.anonymous.clone(), region: self.region.clone() });
         };
         let credential = claim.credential()?;
-        if credential.service != SERVICE {
-            return Err(Refusal::WrongService);
+        if credential.service != service.name() {
+            return Err(Refusal::WrongService(service));
         }
         let signed = date::write(claim.signed);
         if credential.day != &signed[..8] {
@@ -103,8 +130,8 @@ impl Authenticator {
         check_coverage(message, &claim)?;
         let payload = payload(message)?;
 
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let key = known.key(&claim, &credential, &self.region)?;
+        let known = self.known();
+        let key = known.key(&claim, &credential, service, self)?;
         let mut hash = Sha256::new();
         canonical::write(message, &claim.signed_headers, &payload, &mut |piece| hash.update(piece))?;
         let request = hex(hash.finalize().into());
@@ -114,8 +141,11 @@ impl Authenticator {
             // A key that nobody has costs the same work as one whose signature is wrong.
             return Err(if key.is_dummy { Refusal::UnknownKey } else { Refusal::Mismatch });
         }
-        if key.is_dummy || claim.has_token {
+        if key.is_dummy {
             return Err(Refusal::UnknownKey);
+        }
+        if key.derived.temporary.as_ref().is_some_and(|temporary| temporary.expires <= now) {
+            return Err(Refusal::SessionExpired);
         }
         if key.is_new {
             known.keep(&claim.credential, &key.derived);
@@ -136,19 +166,55 @@ impl Known {
         Known { directory, kept: RwLock::default() }
     }
 
-    fn key(&self, claim: &Claim<'_>, credential: &Credential<'_>, home: &Region) -> Result<Found, Refusal> {
+    fn key(
+        &self,
+        claim: &Claim<'_>,
+        credential: &Credential<'_>,
+        service: Service,
+        authenticator: &Authenticator,
+    ) -> Result<Found, Refusal> {
+        let token = claim.token.as_deref();
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(derived) = kept.get(&*claim.credential) {
+        if let Some(derived) = kept.get(&*claim.credential).filter(|derived| derived.goes_with(token)) {
             return Ok(Found { derived: derived.clone(), is_new: false, is_dummy: false });
         }
         drop(kept);
-        let region = self.directory.region(credential.region, home).ok_or(Refusal::WrongRegion)?;
-        let (secret, principal, is_dummy) = match self.directory.find(credential.access_key) {
-            Some(access) => (access.secret.clone(), access.principal.clone(), false),
-            None => (Secret::new("-".repeat(40)), Arc::new(Principal::anonymous(AccountId::DEFAULT)), true),
+        let home = &authenticator.region;
+        let region = match self.directory.region(credential.region, home) {
+            Some(region) => region,
+            // Its one endpoint serves all regions, and clients sign for whichever they are in.
+            None if service == Service::Sts => home.clone(),
+            None => return Err(Refusal::WrongRegion),
         };
-        let derived = Arc::new(SigningKey::derive(&secret, credential, principal, region));
-        Ok(Found { derived, is_new: true, is_dummy })
+        let found = match token {
+            Some(token) => self.temporary(token, credential, authenticator.sessions.as_ref()),
+            None => self
+                .directory
+                .find(credential.access_key)
+                .map(|access| (access.secret.clone(), access.principal.clone(), None)),
+        };
+        let is_dummy = found.is_none();
+        let (secret, principal, temporary) = found
+            .unwrap_or_else(|| (Secret::new("-".repeat(40)), Arc::new(Principal::anonymous(AccountId::DEFAULT)), None));
+        let mut derived = SigningKey::derive(&secret, credential, principal, region);
+        derived.temporary = temporary;
+        Ok(Found { derived: Arc::new(derived), is_new: true, is_dummy })
+    }
+
+    /// Opens a session token. One whose user, role or policies are gone is nobody's.
+    fn temporary(
+        &self,
+        token: &str,
+        credential: &Credential<'_>,
+        sessions: Option<&SessionKey>,
+    ) -> Option<(Secret, Arc<Principal>, Option<Temporary>)> {
+        let opened = sessions?.open(token)?;
+        if opened.access_key != credential.access_key {
+            return None;
+        }
+        let principal = self.directory.bearer(&opened.terms)?;
+        let temporary = Temporary { token: token.into(), expires: opened.terms.expires };
+        Some((opened.secret, Arc::new(principal), Some(temporary)))
     }
 
     fn keep(&self, credential: &str, derived: &Arc<SigningKey>) {

@@ -34,8 +34,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) signed: u64,
     /// For how many seconds a URL is good; `None` for a header.
     pub(crate) expires: Option<u64>,
-    /// Whether it comes with a session token.
-    pub(crate) has_token: bool,
+    /// The session token that comes with it.
+    pub(crate) token: Option<Cow<'a, str>>,
 }
 
 /// The parts of a credential.
@@ -90,7 +90,7 @@ impl<'a> Claim<'a> {
         }
     }
 
-    fn of_header(text: &'a str, headers: &HeaderMap) -> Result<Self, Refusal> {
+    fn of_header(text: &'a str, headers: &'a HeaderMap) -> Result<Self, Refusal> {
         let (algorithm, rest) = text.trim().split_once(' ').unwrap_or((text, ""));
         check_algorithm(algorithm)?;
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
@@ -126,7 +126,7 @@ impl<'a> Claim<'a> {
             signature: read_signature(signature)?,
             signed: signed.ok_or_else(|| missing("Date must be in ISO-8601 'basic format'."))?,
             expires: None,
-            has_token: headers.contains_key(TOKEN),
+            token: headers.get(TOKEN).map(|value| String::from_utf8_lossy(value.as_bytes())),
         })
     }
 
@@ -173,7 +173,7 @@ impl<'a> Claim<'a> {
             expires: Some(
                 seconds.ok_or_else(|| missing("X-Amz-Expires must be a number of seconds from 1 to 604800."))?,
             ),
-            has_token: token.is_some(),
+            token,
         })
     }
 

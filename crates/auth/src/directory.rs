@@ -1,4 +1,4 @@
-//! Accounts, users and their access keys, as a file holds them.
+//! Accounts, users, roles and their access keys, as a file holds them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,10 +8,12 @@ use std::sync::Arc;
 use data_encoding::BASE32_NOPAD;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use stanchion_policy::{Kind, Policy, Principal};
+use stanchion_policy::{Kind, Policy, Principal, Session};
 use stanchion_types::{AccountId, Region};
 
+use crate::role::Role;
 use crate::secret::Secret;
+use crate::session::{Bearer, Terms};
 
 /// The shortest secret. A signature lets everybody who sees it try secrets at home.
 const SECRET_BYTES_MIN: usize = 16;
@@ -23,6 +25,21 @@ pub struct Directory {
     /// Regions that are kept apart; without any, every region means the server's own.
     regions: Vec<Region>,
     principals: Vec<Arc<Principal>>,
+    /// By ARN.
+    roles: HashMap<Arc<str>, Arc<Role>>,
+    policies: HashMap<Box<str>, Named>,
+}
+
+/// Policies, each with its name.
+type Attached = Vec<(Arc<str>, Arc<Policy>)>;
+
+/// A policy of the file.
+#[derive(Clone, Debug)]
+struct Named {
+    name: Arc<str>,
+    policy: Arc<Policy>,
+    /// How long its text is.
+    bytes: usize,
 }
 
 /// What belongs to an access key.
@@ -72,6 +89,21 @@ struct Account {
     keys: Vec<Key>,
     #[serde(default)]
     users: Vec<User>,
+    #[serde(default)]
+    roles: Vec<RoleEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoleEntry {
+    name: String,
+    trust: String,
+    #[serde(default)]
+    policies: Vec<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default = "an_hour")]
+    max_session_seconds: u64,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +131,10 @@ fn yes() -> bool {
     true
 }
 
+fn an_hour() -> u64 {
+    3600
+}
+
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from).map(Secret::new)
@@ -116,18 +152,24 @@ impl Directory {
             let line = error.span().map_or(0, |span| text.get(..span.start).map_or(0, |before| before.lines().count()));
             FileError(format!("line {}: {}", line.max(1), error.message()))
         })?;
-        let mut directory = Directory { keys: HashMap::new(), regions: Vec::new(), principals: Vec::new() };
+        let mut directory = Directory {
+            keys: HashMap::new(),
+            regions: Vec::new(),
+            principals: Vec::new(),
+            roles: HashMap::new(),
+            policies: HashMap::new(),
+        };
         for name in &file.regions {
             let region = Region::new(name).ok_or_else(|| FileError(format!("{name:?} is no region")))?;
             directory.regions.push(region);
         }
-        let mut policies = HashMap::new();
         for (name, text) in &file.policies {
             let policy = Policy::of_identity(text).map_err(|fault| FileError(format!("policy {name}: {fault}")))?;
-            policies.insert(name.as_str(), (Arc::from(name.as_str()), Arc::new(policy)));
+            let named = Named { name: name.as_str().into(), policy: Arc::new(policy), bytes: text.len() };
+            directory.policies.insert(name.as_str().into(), named);
         }
         for account in file.accounts {
-            directory.add_account(account, &policies, fetch)?;
+            directory.add_account(account, fetch)?;
         }
         Ok(directory)
     }
@@ -135,7 +177,6 @@ impl Directory {
     fn add_account(
         &mut self,
         account: Account,
-        policies: &HashMap<&str, (Arc<str>, Arc<Policy>)>,
         fetch: &mut dyn FnMut(&Reference) -> Result<Secret, String>,
     ) -> Result<(), FileError> {
         let wrong = |text: String| Err(FileError(text));
@@ -145,45 +186,64 @@ impl Directory {
         if self.principals.iter().any(|principal| principal.account == id) {
             return wrong(format!("account {id} is there twice"));
         }
-        self.add(
-            Principal {
-                account: id,
-                kind: Kind::Root,
-                arn: format!("arn:aws:iam::{id}:root").into(),
-                id: id.as_str().into(),
-                tags: Vec::new(),
-                policies: Vec::new(),
-            },
-            account.keys,
-            fetch,
-        )?;
+        self.add(Principal::root(id), account.keys, fetch)?;
         for user in account.users {
-            let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-            if user.name.is_empty() || user.name.len() > 64 || !user.name.chars().all(legal) {
+            if !is_name(&user.name) {
                 return wrong(format!("account {id}: {:?} is no name for a user", user.name));
             }
             let arn: Arc<str> = format!("arn:aws:iam::{id}:user/{}", user.name).into();
             if self.principals.iter().any(|principal| principal.arn == arn) {
                 return wrong(format!("account {id}: user {} is there twice", user.name));
             }
-            let mut attached = Vec::new();
-            for name in &user.policies {
-                let Some((name, policy)) = policies.get(name.as_str()) else {
-                    return wrong(format!("user {}: there is no policy {name}", user.name));
-                };
-                attached.push((name.clone(), policy.clone()));
-            }
+            let attached =
+                self.attached(&user.policies).map_err(|why| FileError(format!("user {}: {why}", user.name)))?;
             let principal = Principal {
                 account: id,
                 kind: Kind::User(user.name.into()),
-                id: user_id(&arn),
+                id: unique_id("AIDA", &arn),
                 arn,
                 tags: user.tags.into_iter().collect(),
                 policies: attached,
+                session: None,
             };
             self.add(principal, user.keys, fetch)?;
         }
-        Ok(())
+        account.roles.into_iter().try_for_each(|role| self.add_role(id, role))
+    }
+
+    fn add_role(&mut self, account: AccountId, entry: RoleEntry) -> Result<(), FileError> {
+        let RoleEntry { name, trust, policies, tags, max_session_seconds } = entry;
+        if !is_name(&name) {
+            return Err(FileError(format!("account {account}: {name:?} is no name for a role")));
+        }
+        let wrong = |why: String| FileError(format!("role {name}: {why}"));
+        if !(3600..=43_200).contains(&max_session_seconds) {
+            return Err(wrong("max_session_seconds must be between 3600 and 43200".to_owned()));
+        }
+        let arn: Arc<str> = format!("arn:aws:iam::{account}:role/{name}").into();
+        let role = Role {
+            account,
+            name: name.as_str().into(),
+            id: unique_id("AROA", &arn),
+            trust: Policy::of_trust(&trust).map_err(|fault| wrong(format!("trust: {fault}")))?,
+            policies: self.attached(&policies).map_err(wrong)?,
+            tags: tags.into_iter().collect(),
+            session_seconds_max: max_session_seconds,
+            arn: arn.clone(),
+        };
+        match self.roles.insert(arn, Arc::new(role)) {
+            None => Ok(()),
+            Some(_) => Err(FileError(format!("account {account}: role {name} is there twice"))),
+        }
+    }
+
+    /// Finds the policies with these names.
+    fn attached(&self, names: &[String]) -> Result<Attached, String> {
+        let find = |name: &String| {
+            let named = self.policies.get(name.as_str()).ok_or_else(|| format!("there is no policy {name}"))?;
+            Ok((named.name.clone(), named.policy.clone()))
+        };
+        names.iter().map(find).collect()
     }
 
     fn add(
@@ -229,14 +289,50 @@ impl Directory {
         self.keys.is_empty()
     }
 
-    /// Returns those whom a text can mean: an ARN, the name of a user, or the number of an account.
-    pub fn callers(&self, wanted: &str) -> Vec<Arc<Principal>> {
+    pub(crate) fn role(&self, account: AccountId, name: &str) -> Option<&Arc<Role>> {
+        self.roles.get(format!("arn:aws:iam::{account}:role/{name}").as_str())
+    }
+
+    pub(crate) fn policy_bytes(&self, name: &str) -> Option<usize> {
+        self.policies.get(name).map(|named| named.bytes)
+    }
+
+    /// Returns the caller that a session is, with what its user or role may do now; `None` if one of those that it speaks
+    /// of is gone.
+    pub(crate) fn bearer(&self, terms: &Terms) -> Option<Principal> {
+        let mut policies = self.attached(&terms.policy_names).ok()?;
+        if let Some(text) = &terms.policy {
+            policies.push((INLINE.into(), Arc::new(Policy::of_identity(text).ok()?)));
+        }
+        let passed_on = terms.tags.iter().filter(|(key, _)| terms.passed_on.contains(key)).cloned().collect();
+        let source_identity = terms.source_identity.as_deref().map(Arc::from);
+        let session = Session { issued: terms.issued, source_identity, policies, passed_on };
+        let arn = match &terms.bearer {
+            Bearer::Role { role, session: name } => {
+                return Some(self.role(terms.account, role)?.session(name, &terms.tags, session));
+            }
+            Bearer::Root => format!("arn:aws:iam::{}:root", terms.account),
+            Bearer::User(name) => format!("arn:aws:iam::{}:user/{name}", terms.account),
+        };
+        let principal = self.principals.iter().find(|principal| *principal.arn == *arn)?;
+        Some(Principal { session: Some(session), ..Principal::clone(principal) })
+    }
+
+    /// Returns those whom a text can mean: an ARN, the name of a user or role, or the number of an account. A role stands
+    /// for a session of it, begun at `now`, in seconds since 1970.
+    pub fn callers(&self, wanted: &str, now: u64) -> Vec<Arc<Principal>> {
+        let session = || Session { issued: now, source_identity: None, policies: Vec::new(), passed_on: Vec::new() };
+        let role = |role: &Arc<Role>| {
+            let name = wanted.strip_prefix(&format!("arn:aws:sts::{}:assumed-role/{}/", role.account, role.name));
+            let meant = *role.name == *wanted || *role.arn == *wanted;
+            Some(Arc::new(role.session(name.or(meant.then_some("simulated"))?, &[], session())))
+        };
         let fits = |principal: &&Arc<Principal>| match &principal.kind {
             Kind::User(name) => **name == *wanted || *principal.arn == *wanted,
             Kind::Root => *principal.id == *wanted || *principal.arn == *wanted,
-            Kind::Anonymous => false,
+            Kind::AssumedRole(_) | Kind::Anonymous => false,
         };
-        self.principals.iter().filter(fits).cloned().collect()
+        self.principals.iter().filter(fits).cloned().chain(self.roles.values().filter_map(role)).collect()
     }
 
     pub(crate) fn find(&self, access_key: &str) -> Option<&Access> {
@@ -261,10 +357,19 @@ impl Reference {
     }
 }
 
-/// Returns the id of a user: the same after every restart, and another for every user.
-fn user_id(arn: &str) -> Arc<str> {
+/// The name of a session policy that came with the request for the session.
+const INLINE: &str = "of the session";
+
+/// Tells whether a text can be the name of a user or role.
+fn is_name(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    (1..=64).contains(&text.len()) && text.chars().all(legal)
+}
+
+/// Returns the id of a user or role: the same after every restart, and another for every one.
+fn unique_id(kind: &str, arn: &str) -> Arc<str> {
     let hash = BASE32_NOPAD.encode(&Sha256::digest(arn));
-    format!("AIDA{}", &hash[..17]).into()
+    format!("{kind}{}", &hash[..17]).into()
 }
 
 #[cfg(test)]

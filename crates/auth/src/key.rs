@@ -19,6 +19,17 @@ pub(crate) struct SigningKey {
     pub(crate) principal: Arc<Principal>,
     /// The region that requests of this scope mean.
     pub(crate) region: Region,
+    /// What it is good for, if it is temporary.
+    pub(crate) temporary: Option<Temporary>,
+}
+
+/// What a temporary key is good for.
+#[derive(Debug)]
+pub(crate) struct Temporary {
+    /// The token that has to come along.
+    pub(crate) token: Box<str>,
+    /// The first second in which it is over.
+    pub(crate) expires: u64,
 }
 
 impl fmt::Debug for SigningKey {
@@ -39,7 +50,12 @@ impl SigningKey {
             let next = Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()));
             mac = keyed(&*next);
         }
-        SigningKey { mac, principal, region }
+        SigningKey { mac, principal, region, temporary: None }
+    }
+
+    /// Tells whether a request brings the session token along that belongs to the key, or none if none does.
+    pub(crate) fn goes_with(&self, token: Option<&str>) -> bool {
+        self.temporary.as_ref().map(|temporary| &*temporary.token) == token
     }
 
     /// Tells whether a signature is the one of these pieces, in a time that does not depend on where they differ.

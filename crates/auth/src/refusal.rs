@@ -5,14 +5,17 @@ use std::fmt;
 use stanchion_types::{Code, Error};
 
 use crate::date;
+use crate::service::Service;
 
 /// What is wrong with a signature. None of them says more of a secret than whether it fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A part of the signature is missing or cannot be read; the text says which.
     Incomplete(&'static str),
-    /// Nobody has this access key, or it is switched off, or a session token came with it.
+    /// Nobody has this access key, or it is switched off, or its session token is missing or another's.
     UnknownKey,
+    /// The session is over.
+    SessionExpired,
     /// The signature is another.
     Mismatch,
     /// It was made too long ago. Seconds since 1970.
@@ -38,7 +41,7 @@ pub enum Refusal {
     /// The scope names a region that this server does not serve.
     WrongRegion,
     /// The scope names another service.
-    WrongService,
+    WrongService(Service),
     /// A header that matters is not covered.
     Unsigned(&'static str),
     /// The header with the hash of the body has another hash, or none.
@@ -57,6 +60,7 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Incomplete(what) => f.write_str(what),
             Refusal::UnknownKey => f.write_str("The security token included in the request is invalid."),
+            Refusal::SessionExpired => f.write_str("The security token included in the request is expired"),
             Refusal::Mismatch => f.write_str(MISMATCH),
             Refusal::Expired { signed, earliest, now } => {
                 let (signed, earliest, now) = (at(*signed), at(*earliest), at(*now));
@@ -68,7 +72,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::WrongDay => f.write_str("Date in Credential scope does not match the date of the request."),
             Refusal::WrongRegion => f.write_str("Credential should be scoped to a valid region."),
-            Refusal::WrongService => f.write_str("Credential should be scoped to correct service: 'sqs'."),
+            Refusal::WrongService(service) => {
+                write!(f, "Credential should be scoped to correct service: '{}'.", service.name())
+            }
             Refusal::Unsigned("host") => {
                 f.write_str("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
             }
@@ -87,12 +93,13 @@ impl From<Refusal> for Error {
         let code = match refusal {
             Refusal::Incomplete(_) => Code::IncompleteSignature,
             Refusal::UnknownKey => Code::InvalidClientTokenId,
+            Refusal::SessionExpired => Code::ExpiredToken,
             Refusal::Mismatch
             | Refusal::Expired { .. }
             | Refusal::NotYetCurrent { .. }
             | Refusal::WrongDay
             | Refusal::WrongRegion
-            | Refusal::WrongService
+            | Refusal::WrongService(_)
             | Refusal::Unsigned(_)
             | Refusal::WrongPayload => Code::SignatureDoesNotMatch,
         };

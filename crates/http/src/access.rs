@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use hyper::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
+use hyper::header::{REFERER, USER_AGENT};
 use hyper::http::request::Parts;
-use stanchion_auth::{Authenticator, Message, Refusal};
+use stanchion_auth::{Authenticator, Message, Refusal, Service};
 use stanchion_broker::Caller;
 use stanchion_policy::Circumstances;
 use stanchion_types::{Code, Error};
@@ -34,14 +34,18 @@ impl Gatekeeper {
         Gatekeeper { authenticator, attempts: Attempts::default() }
     }
 
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
     /// Looks at what a request says of its sender before its body, and tells whether it says anything.
     pub(crate) fn preflight(&self, parts: &Parts, way: Way) -> Result<bool, Denial> {
         self.listen(way, || self.authenticator.preflight(&message(parts, &[]), seconds()))
     }
 
     /// Finds out who sent a request.
-    pub(crate) fn identify(&self, parts: &Parts, body: &[u8], way: Way) -> Result<Caller, Denial> {
-        self.listen(way, || identify(&self.authenticator, parts, body, way))
+    pub(crate) fn identify(&self, parts: &Parts, body: &[u8], way: Way, service: Service) -> Result<Caller, Denial> {
+        self.listen(way, || identify(&self.authenticator, parts, body, way, service))
     }
 
     /// A source that has failed too often is not even listened to.
@@ -65,15 +69,21 @@ pub(crate) struct Denial {
 }
 
 /// Finds out who sent a request.
-fn identify(authenticator: &Authenticator, parts: &Parts, body: &[u8], way: Way) -> Result<Caller, Refusal> {
+fn identify(
+    authenticator: &Authenticator,
+    parts: &Parts,
+    body: &[u8],
+    way: Way,
+    service: Service,
+) -> Result<Caller, Refusal> {
     let now = seconds();
-    let identified = authenticator.identify(&message(parts, body), now)?;
+    let identified = authenticator.identify(&message(parts, body), service, now)?;
     let circumstances = Circumstances {
         source: Some(way.source),
         secure: way.scheme == Scheme::Https,
         now,
-        user_agent: text(&parts.headers, &USER_AGENT),
-        referer: text(&parts.headers, &REFERER),
+        user_agent: parts.headers.get(USER_AGENT).cloned(),
+        referer: parts.headers.get(REFERER).cloned(),
     };
     Ok(Caller::identified(identified.principal, identified.region, circumstances))
 }
@@ -88,8 +98,4 @@ pub(crate) fn message<'m>(parts: &'m Parts, body: &'m [u8]) -> Message<'m> {
 /// Reads the clock, in seconds since 1970.
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.to_owned())
 }

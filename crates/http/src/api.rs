@@ -11,6 +11,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use stanchion_audit::Audit;
+use stanchion_auth::Service;
 use stanchion_broker::Broker;
 use stanchion_types::ids::uuid_text;
 use stanchion_types::{Code, Error, RequestId};
@@ -23,7 +24,7 @@ use crate::body::{self, BodyError};
 use crate::inbound::{Inbound, SMALL_BYTES};
 use crate::options::Options;
 use crate::refused::{Refusals, Refused};
-use crate::{host, request_id};
+use crate::{host, request_id, sessions};
 
 /// Where probes ask. No queue URL has this path: accounts are digits.
 const HEALTH: &str = "/_stanchion/health";
@@ -86,6 +87,7 @@ impl Edge {
     pub(crate) async fn handle(&self, request: Request<Incoming>, way: Way, inbound: &Inbound) -> Answer {
         let id = request_id::new();
         let (parts, incoming) = request.into_parts();
+        let way = self.options.trusted_proxies.way(way, &parts.headers);
         if parts.uri.path() == HEALTH {
             return Ok(self.health(&parts.method, &id));
         }
@@ -130,20 +132,24 @@ impl Edge {
             Err(BodyError::TooLarge) => return Ok(unread(refuse(&too_large(limits.body_bytes_max)), &id)),
             Err(error) => return Err(error),
         };
+        let service = sessions::service(protocol, &parts, &body);
         let identified;
         let caller = match &self.access {
             Access::Anyone(caller) => caller,
-            Access::Keys(gatekeeper) => match gatekeeper.identify(&parts, &body, way) {
+            Access::Keys(gatekeeper) => match gatekeeper.identify(&parts, &body, way, service) {
                 Ok(caller) => {
                     identified = caller;
                     &identified
                 }
                 Err(denial) => {
                     self.turn_away(&entry, &denial);
-                    return Ok(response(refuse(&denial.error), &id));
+                    return Ok(response(sessions::encode_error(service, protocol, &denial.error, &id), &id));
                 }
             },
         };
+        if service == Service::Sts {
+            return Ok(response(sessions::answer(&self.access, caller, &parts, &body, way, &id), &id));
+        }
         let reply = match stanchion_wire::decode(&head, &body) {
             Ok(envelope) => {
                 drop(body);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::proxies::Proxies;
+
 /// What the edge lets a client do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -27,6 +29,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// How long a client may take nothing of an answer. Default 60 seconds.
     pub answer_timeout: Duration,
+    /// Proxies that are believed about whom they speak for. Default none.
+    pub trusted_proxies: Proxies,
 }
 
 impl Default for Options {
@@ -41,6 +45,7 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(60),
+            trusted_proxies: Proxies::default(),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Refused {
     pub(crate) fn of(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::UnknownKey => Refused::UnknownKey,
-            Refusal::Expired { .. } | Refusal::NotYetCurrent { .. } => Refused::Expired,
+            Refusal::Expired { .. } | Refusal::NotYetCurrent { .. } | Refusal::SessionExpired => Refused::Expired,
             _ => Refused::BadSignature,
         }
     }

@@ -144,3 +144,27 @@ async fn a_stop_closes_idle_connections_and_finishes_requests_under_way() {
     tokio::time::timeout(LONG, running.serving).await.expect("the server stops").unwrap();
     assert!(TcpStream::connect(running.address).await.is_err());
 }
+
+#[tokio::test]
+async fn one_port_answers_two_services_and_tells_them_by_their_version() {
+    let running = start(Options::default());
+    for (version, action, expected) in [
+        ("2011-06-15", "GetCallerIdentity", "<Arn>arn:aws:iam::000000000000:root</Arn>"),
+        ("2011-06-15", "ListQueues", "Could not find operation ListQueues for version 2011-06-15"),
+        ("2012-11-05", "ListQueues", "<ListQueuesResponse "),
+        ("2012-11-05", "GetCallerIdentity", "<Code>InvalidAction</Code>"),
+    ] {
+        let form = format!("Action={action}&Version={version}");
+        let posted = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        let got = format!("GET /?{form} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        for request in [posted, got] {
+            let (answer, _) = exchange(running.address, request.as_bytes()).await;
+            assert!(answer.contains(expected), "{request}\n{answer}");
+            assert!(answer.contains("x-amzn-requestid: "), "{answer}");
+        }
+    }
+}

@@ -66,7 +66,8 @@ impl DataKey {
         self.cipher.open_in_place(nonce, Aad::from(bound), sealed).ok().map(|plain| plain.len())
     }
 
-    pub(crate) fn secret(&self) -> &[u8; KEY_BYTES] {
+    /// Returns its bytes. Whoever stores them tells them.
+    pub fn secret(&self) -> &[u8; KEY_BYTES] {
         &self.secret
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::fault::Fault;
 use crate::key::Key;
+use crate::network::Network;
 use crate::pattern::{Pattern, Syntax};
 use crate::request::Question;
 use crate::time;
@@ -60,42 +61,6 @@ impl Order {
             Order::LessOrEqual => left <= right,
             Order::Greater => left > right,
             Order::GreaterOrEqual => left >= right,
-        }
-    }
-}
-
-/// Addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug)]
-struct Network {
-    base: IpAddr,
-    bits: u8,
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (base, bits) = match text.split_once('/') {
-            Some((base, bits)) => (base.parse::<IpAddr>().ok()?, Some(bits)),
-            None => (text.parse::<IpAddr>().ok()?, None),
-        };
-        let most = if base.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => bits.parse().ok()?,
-            Some(_) => return None,
-            None => most,
-        };
-        (bits <= most).then_some(Network { base, bits })
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        let beyond = |width: u32| width - u32::from(self.bits);
-        match (self.base, address) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                (base.to_bits() ^ address.to_bits()).checked_shr(beyond(32)).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                (base.to_bits() ^ address.to_bits()).checked_shr(beyond(128)).unwrap_or(0) == 0
-            }
-            _ => false,
         }
     }
 }

@@ -27,6 +27,18 @@ pub(crate) enum Key {
     UserId,
     /// `aws:username`.
     UserName,
+    /// `aws:TokenIssueTime`.
+    TokenIssueTime,
+    /// `aws:MultiFactorAuthPresent`.
+    MultiFactorAuthPresent,
+    /// `aws:SourceIdentity`.
+    SourceIdentity,
+    /// `sts:ExternalId`.
+    ExternalId,
+    /// `sts:RoleSessionName`.
+    RoleSessionName,
+    /// `sts:SourceIdentity`.
+    RequestedSourceIdentity,
     /// `aws:RequestedRegion`.
     RequestedRegion,
     /// `aws:ResourceAccount`.
@@ -70,6 +82,12 @@ impl Key {
             "aws:principaltype" => Key::PrincipalType,
             "aws:userid" => Key::UserId,
             "aws:username" => Key::UserName,
+            "aws:tokenissuetime" => Key::TokenIssueTime,
+            "aws:multifactorauthpresent" => Key::MultiFactorAuthPresent,
+            "aws:sourceidentity" => Key::SourceIdentity,
+            "sts:externalid" => Key::ExternalId,
+            "sts:rolesessionname" => Key::RoleSessionName,
+            "sts:sourceidentity" => Key::RequestedSourceIdentity,
             "aws:requestedregion" => Key::RequestedRegion,
             "aws:resourceaccount" => Key::ResourceAccount,
             "aws:tagkeys" => Key::TagKeys,

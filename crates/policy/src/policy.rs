@@ -43,6 +43,8 @@ enum Owner {
     Resource,
     /// A user's: it says what.
     Identity,
+    /// A role's: it says who may assume it.
+    Role,
 }
 
 impl Policy {
@@ -62,6 +64,15 @@ impl Policy {
     pub fn of_identity(text: &str) -> Result<Self, Fault> {
         let document = json::read(text)?;
         Policy::compile(&document, Owner::Identity)
+    }
+
+    /// Reads the trust policy of a role, which says who may assume it.
+    ///
+    /// # Errors
+    /// What is wrong with the document.
+    pub fn of_trust(text: &str) -> Result<Self, Fault> {
+        let document = serde_json::from_str(text).map_err(|error| Fault::new(error.to_string()))?;
+        Policy::compile(&document, Owner::Role)
     }
 
     /// Reads a document of a queue that is JSON already.
@@ -131,8 +142,10 @@ impl Statement {
             _ => return Err(Fault::new("Effect must be Allow or Deny")),
         };
         let principals = match (one_of(value, "Principal", "NotPrincipal")?, owner) {
-            (Some((principals, negated)), Owner::Resource) => Some(Principals::parse(principals, negated)?),
-            (None, Owner::Resource) => return Err(Fault::new("Principal is missing")),
+            (Some((principals, negated)), Owner::Resource | Owner::Role) => {
+                Some(Principals::parse(principals, negated)?)
+            }
+            (None, Owner::Resource | Owner::Role) => return Err(Fault::new("Principal is missing")),
             (Some(_), Owner::Identity) => return Err(Fault::new("an identity policy has no Principal")),
             (None, Owner::Identity) => None,
         };
@@ -142,10 +155,11 @@ impl Statement {
         let lower = |text: &str| text.to_ascii_lowercase();
         let actions = Listed::read(actions, negated, Syntax { wildcards: true, variables: false }, lower)?;
         let resources = match one_of(value, "Resource", "NotResource")? {
+            Some(_) if owner == Owner::Role => return Err(Fault::new("a trust policy has no Resource")),
             Some((resources, negated)) => {
                 Some(Listed::read(resources, negated, Syntax { wildcards: true, variables }, str::to_owned)?)
             }
-            None if owner == Owner::Resource => None,
+            None if owner != Owner::Identity => None,
             None => return Err(Fault::new("Resource is missing")),
         };
         let conditions = match value.get("Condition") {

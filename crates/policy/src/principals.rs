@@ -13,7 +13,7 @@ pub(crate) struct Principals {
     negated: bool,
     anyone: bool,
     accounts: Vec<AccountId>,
-    /// Users, by ARN.
+    /// Users, roles and sessions, by ARN.
     arns: Vec<String>,
 }
 
@@ -24,8 +24,10 @@ pub(crate) enum Named {
     No,
     /// By its account, which leaves the rest to the account's own policies.
     ByAccount,
-    /// By itself, or as one of everybody.
+    /// By itself, or as one of everybody; a session of a role by the role.
     Directly,
+    /// A session of a role by its own ARN: what that gives, no session policy limits.
+    BySession,
 }
 
 impl Principals {
@@ -76,26 +78,33 @@ impl Principals {
     /// Tells whether a statement is about a caller, and how it names it.
     ///
     /// `NotPrincipal` is read so that a mistake shuts somebody out: what allows is about nobody who is named in any way,
-    /// what denies is about everybody who is not named directly.
+    /// what denies is about everybody who is not named himself, and a session of a role by its own ARN.
     pub(crate) fn name(&self, principal: &Principal, allows: bool) -> Named {
         let named = self.names(principal);
+        let himself = match principal.kind {
+            Kind::AssumedRole(_) if !self.anyone => Named::BySession,
+            _ => Named::Directly,
+        };
         match (self.negated, allows) {
             (false, _) => named,
             (true, true) if named == Named::No => Named::Directly,
-            (true, false) if named < Named::Directly => Named::Directly,
+            (true, false) if named < himself => Named::Directly,
             (true, _) => Named::No,
         }
     }
 
     fn names(&self, principal: &Principal) -> Named {
         let of_account = self.accounts.contains(&principal.account);
-        match principal.kind {
+        let listed = |wanted: &str| self.arns.iter().any(|arn| arn == wanted);
+        match &principal.kind {
+            Kind::AssumedRole(_) if listed(&principal.arn) => Named::BySession,
             _ if self.anyone => Named::Directly,
             Kind::Anonymous => Named::No,
             Kind::Root if of_account => Named::Directly,
-            Kind::User(_) if self.arns.iter().any(|arn| **arn == *principal.arn) => Named::Directly,
-            Kind::User(_) if of_account => Named::ByAccount,
-            Kind::Root | Kind::User(_) => Named::No,
+            Kind::User(_) if listed(&principal.arn) => Named::Directly,
+            Kind::AssumedRole(role) if listed(role) => Named::Directly,
+            Kind::User(_) | Kind::AssumedRole(_) if of_account => Named::ByAccount,
+            Kind::Root | Kind::User(_) | Kind::AssumedRole(_) => Named::No,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use stanchion_types::{AccountId, Region};
 
 use crate::key::Key;
@@ -20,6 +21,8 @@ pub enum Kind {
     Root,
     /// A user, by name.
     User(Arc<str>),
+    /// A session of a role, by the ARN of the role: `arn:aws:iam::<account>:role/<name>`.
+    AssumedRole(Arc<str>),
 }
 
 /// A caller, as policies see it.
@@ -29,21 +32,58 @@ pub struct Principal {
     pub account: AccountId,
     /// What kind of caller it is.
     pub kind: Kind,
-    /// `arn:aws:iam::<account>:root` or `arn:aws:iam::<account>:user/<name>`.
+    /// `arn:aws:iam::<account>:root`, `arn:aws:iam::<account>:user/<name>` or
+    /// `arn:aws:sts::<account>:assumed-role/<role>/<session>`.
     pub arn: Arc<str>,
-    /// The caller's unique id: for a user a text that starts with `AIDA`, for an account its number.
+    /// The caller's unique id: for a user a text that starts with `AIDA`, for a session the role's, which starts with
+    /// `AROA`, a colon and the session's name, for an account its number.
     pub id: Arc<str>,
-    /// Tags of the user.
+    /// Tags of the user or session.
     pub tags: Vec<(String, String)>,
-    /// Identity policies, each with its name.
+    /// Identity policies of the user or role, each with its name.
     pub policies: Vec<(Arc<str>, Arc<Policy>)>,
+    /// What is known of a caller with temporary credentials.
+    pub session: Option<Session>,
+}
+
+/// Temporary credentials, as policies see them.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// When they were issued, in seconds since 1970.
+    pub issued: u64,
+    /// Who is behind the session, if whoever began it said so.
+    pub source_identity: Option<Arc<str>>,
+    /// Policies that the session must keep within, each with its name; without any it may do what its user or role may.
+    pub policies: Vec<(Arc<str>, Arc<Policy>)>,
+    /// Tags that a session has as well which is begun from this one.
+    pub passed_on: Vec<(String, String)>,
 }
 
 impl Principal {
+    /// Returns the caller that is an account itself.
+    pub fn root(account: AccountId) -> Self {
+        Principal {
+            account,
+            kind: Kind::Root,
+            arn: format!("arn:aws:iam::{account}:root").into(),
+            id: account.as_str().into(),
+            tags: Vec::new(),
+            policies: Vec::new(),
+            session: None,
+        }
+    }
+
     /// Returns the caller that did not sign. `account` is the one that a queue's bare name stands for.
     pub fn anonymous(account: AccountId) -> Self {
-        let (tags, policies) = (Vec::new(), Vec::new());
-        Principal { account, kind: Kind::Anonymous, arn: "anonymous".into(), id: "anonymous".into(), tags, policies }
+        Principal {
+            account,
+            kind: Kind::Anonymous,
+            arn: "anonymous".into(),
+            id: "anonymous".into(),
+            tags: Vec::new(),
+            policies: Vec::new(),
+            session: None,
+        }
     }
 }
 
@@ -57,9 +97,20 @@ pub struct Circumstances {
     /// When it came, in seconds since 1970.
     pub now: u64,
     /// The header `user-agent`.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<HeaderValue>,
     /// The header `referer`.
-    pub referer: Option<String>,
+    pub referer: Option<HeaderValue>,
+}
+
+/// What somebody who asks for a session of a role says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assuming<'a> {
+    /// Name of the session.
+    pub session_name: &'a str,
+    /// What the role's owner has agreed upon with whoever may assume it.
+    pub external_id: Option<&'a str>,
+    /// Who is behind the session.
+    pub source_identity: Option<&'a str>,
 }
 
 /// A question to policies: may this caller do that?
@@ -80,6 +131,8 @@ pub struct Question<'a> {
     pub request_tags: &'a [(String, String)],
     /// Asks for the tags of the resource; called only if a condition needs them.
     pub resource_tags: &'a dyn Fn() -> Vec<(String, String)>,
+    /// The session that is asked for, if one is.
+    pub assuming: Option<Assuming<'a>>,
 }
 
 impl Question<'_> {
@@ -96,34 +149,53 @@ impl Question<'_> {
     pub(crate) fn value(&self, key: &Key) -> Option<Cow<'_, str>> {
         let Circumstances { source, secure, now, user_agent, referer } = self.circumstances;
         let signed = self.principal.kind != Kind::Anonymous;
+        let session = self.principal.session.as_ref();
         match key {
             Key::SourceIp => source.map(|ip| ip.to_canonical().to_string().into()),
             Key::SecureTransport => Some(truth(*secure)),
             Key::CurrentTime => Some(time::write(*now).into()),
             Key::EpochTime => Some(now.to_string().into()),
-            Key::UserAgent => user_agent.as_deref().map(Cow::from),
-            Key::Referer => referer.as_deref().map(Cow::from),
-            Key::PrincipalArn => signed.then(|| (&*self.principal.arn).into()),
+            Key::UserAgent => text(user_agent),
+            Key::Referer => text(referer),
+            // A role's, whatever the session is called.
+            Key::PrincipalArn => match &self.principal.kind {
+                Kind::Anonymous => None,
+                Kind::AssumedRole(role) => Some((&**role).into()),
+                Kind::Root | Kind::User(_) => Some((&*self.principal.arn).into()),
+            },
             Key::PrincipalAccount => signed.then(|| self.principal.account.to_string().into()),
             Key::PrincipalType => Some(match self.principal.kind {
                 Kind::Anonymous => "Anonymous".into(),
                 Kind::Root => "Account".into(),
                 Kind::User(_) => "User".into(),
+                Kind::AssumedRole(_) => "AssumedRole".into(),
             }),
             Key::UserId => Some((&*self.principal.id).into()),
             Key::UserName => match &self.principal.kind {
                 Kind::User(name) => Some((&**name).into()),
-                Kind::Anonymous | Kind::Root => None,
+                Kind::Anonymous | Kind::Root | Kind::AssumedRole(_) => None,
             },
             Key::PrincipalTag(tag) => find(&self.principal.tags, tag).map(|value| value.to_owned().into()),
             Key::ResourceTag(tag) => find(&(self.resource_tags)(), tag).map(|value| value.to_owned().into()),
             Key::RequestTag(tag) => find(self.request_tags, tag).map(|value| value.to_owned().into()),
+            Key::TokenIssueTime => session.map(|session| time::write(session.issued).into()),
+            // There are no devices here that could prove anything; only temporary credentials have the key.
+            Key::MultiFactorAuthPresent => session.map(|_| truth(false)),
+            Key::SourceIdentity => session?.source_identity.as_deref().map(Cow::from),
+            Key::ExternalId => self.assuming?.external_id.map(Cow::from),
+            Key::RoleSessionName => self.assuming.map(|assuming| assuming.session_name.into()),
+            Key::RequestedSourceIdentity => self.assuming?.source_identity.map(Cow::from),
             Key::RequestedRegion => Some(self.region.as_str().into()),
             Key::ResourceAccount => Some(self.owner.to_string().into()),
             Key::ViaAwsService => Some(truth(false)),
             Key::TagKeys | Key::Absent => None,
         }
     }
+}
+
+/// Returns the text of a header; what is no ASCII counts as absent.
+fn text(header: &Option<HeaderValue>) -> Option<Cow<'_, str>> {
+    header.as_ref()?.to_str().ok().map(Cow::from)
 }
 
 fn truth(value: bool) -> Cow<'static, str> {

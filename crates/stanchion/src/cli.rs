@@ -130,9 +130,12 @@ pub(crate) enum PolicyCommand {
 /// Who wants to do what.
 #[derive(clap::Args, Debug)]
 pub(crate) struct SimulateArguments {
-    /// Name or ARN of a user, the number of an account for the account itself, or anonymous.
-    #[arg(long = "as", value_name = "USER")]
+    /// Name or ARN of a user or role, ARN of a session, the number of an account for the account itself, or anonymous.
+    #[arg(long = "as", value_name = "CALLER")]
     pub(crate) caller: String,
+    /// File with a policy that the session of a role must keep within.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) session_policy: Option<PathBuf>,
     /// Action, such as sqs:SendMessage.
     #[arg(long, value_name = "ACTION")]
     pub(crate) action: String,

@@ -20,6 +20,7 @@ use stanchion_audit::{Place, Rotation};
 use stanchion_http::{PlainHttp, TlsFiles};
 use stanchion_keyring::Source as KeyringSource;
 use stanchion_kms::{CredentialsSource, EndpointOptions};
+use stanchion_policy::Network;
 use stanchion_types::{AccountId, Region};
 use tracing_subscriber::EnvFilter;
 
@@ -62,6 +63,7 @@ pub(crate) struct Settings {
     /// Where the audit trail goes, if anywhere.
     pub(crate) audit: Option<Place>,
     pub(crate) credentials: Option<PathBuf>,
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) log_filter: EnvFilter,
     pub(crate) log_format: LogFormat,
     /// Queues to create or update at start, dead-letter queues before their sources.
@@ -195,6 +197,7 @@ impl Settings {
                 Some(_) => Ok(PathBuf::from(text)),
                 None => Err("must name a file".to_owned()),
             })?,
+            trusted_proxies: of("trusted_proxies").read_unless_empty(values::networks)?.unwrap_or_default(),
             log_filter: of("log_level").read(|text| {
                 EnvFilter::builder().parse(text).map_err(|error| format!("is no filter such as info: {error}"))
             })?,

@@ -39,6 +39,7 @@ pub enum Code {
     TooManyEntriesInBatchRequest,
     UnsupportedOperation,
     AccessDenied,
+    ExpiredToken,
     IncompleteSignature,
     InternalFailure,
     InvalidAction,

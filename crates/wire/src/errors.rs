@@ -96,6 +96,7 @@ table! {
     TooManyEntriesInBatchRequest => sqs "TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400;
     UnsupportedOperation => sqs "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", 400;
     AccessDenied => coral "AccessDeniedException", "AccessDenied", 403;
+    ExpiredToken => coral "ExpiredTokenException", "ExpiredToken", 403;
     IncompleteSignature => coral "IncompleteSignatureException", "IncompleteSignature", 400;
     InternalFailure => coral "InternalFailure", "InternalFailure", 500;
     InvalidAction => coral "UnknownOperationException", "InvalidAction", 400;

@@ -27,3 +27,4 @@ mod writer;
 pub use decode::decode;
 pub use detect::{Head, Protocol, Refusal, detect};
 pub use encode::{Origin, Reply, encode, encode_error};
+pub use writer::xml::XmlWriter;

@@ -35,7 +35,7 @@ impl Sent {
     }
 
     fn identify(&self, authenticator: &Authenticator, now: u64) -> Result<Identified, Refusal> {
-        authenticator.identify(&self.message(), now)
+        authenticator.identify(&self.message(), Service::Sqs, now)
     }
 
     fn header(&mut self, name: &'static str, value: &str) -> &mut Self {
@@ -296,7 +296,8 @@ fn the_scope_must_be_of_this_service_and_day_and_of_a_region_that_is_served() {
         sent.change("authorization", from, to);
         sent.identify(&authenticator("regions = [\"eu-west-1\"]"), NOW).expect_err("another scope")
     };
-    assert_eq!(changed("/sqs/", "/sns/"), Refusal::WrongService);
+    assert_eq!(changed("/sqs/", "/sns/"), Refusal::WrongService(Service::Sqs));
+    assert_eq!(changed("/sqs/", "/sts/"), Refusal::WrongService(Service::Sqs));
     assert_eq!(changed("/20261121/", "/20261120/"), Refusal::WrongDay);
     assert_eq!(changed("/us-east-1/", "/mars-1/"), Refusal::WrongRegion);
     assert_eq!(changed("/us-east-1/", "/eu-west-1/"), Refusal::Mismatch);
@@ -372,7 +373,7 @@ fn kept_keys_stay_within_their_bound() {
         Message { method: "POST", path: "/", query: None, authority: None, headers: &sent.headers, body: b"" };
     let claim = Claim::find(&message).expect("a claim").expect("one");
     let credential = claim.credential().expect("a credential");
-    let found = known.key(&claim, &credential, &Region::new("us-east-1").expect("a region")).expect("a key");
+    let found = known.key(&claim, &credential, Service::Sqs, &authenticator).expect("a key");
     for number in 0..KEPT_MAX + 10 {
         known.keep(&number.to_string(), &found.derived);
     }

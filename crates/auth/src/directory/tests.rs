@@ -36,6 +36,12 @@ id = "AKIAOLD"
 secret = "0123456789abcdef"
 active = false
 
+[[accounts.roles]]
+name = "worker"
+trust = '''{"Statement":{"Effect":"Allow","Principal":{"AWS":"444455556666"},"Action":"sts:AssumeRole"}}'''
+policies = ["produce"]
+tags = { team = "orders" }
+
 [[accounts]]
 id = "444455556666"
 "#;
@@ -57,12 +63,45 @@ fn a_file_says_who_has_which_key() {
 }
 
 #[test]
+fn a_file_says_which_roles_there_are() {
+    let directory = read(FILE).expect("a directory");
+    let account = AccountId::new("111122223333").expect("an account");
+    let role = directory.role(account, "worker").expect("a role");
+    assert_eq!(&*role.arn, "arn:aws:iam::111122223333:role/worker");
+    assert_eq!((role.id.len(), &role.id[..4], role.session_seconds_max), (21, "AROA", 3600));
+    assert_eq!((&*role.policies[0].0, role.tags.len()), ("produce", 1));
+    assert!(directory.role(AccountId::new("444455556666").expect("an account"), "worker").is_none());
+    for (wanted, session) in
+        [("worker", "simulated"), (&role.arn, "simulated"), ("arn:aws:sts::111122223333:assumed-role/worker/s1", "s1")]
+    {
+        let callers = directory.callers(wanted, 5);
+        let [caller] = callers.as_slice() else { panic!("{wanted}: {callers:?}") };
+        assert_eq!(*caller.arn, format!("arn:aws:sts::111122223333:assumed-role/worker/{session}"));
+        assert_eq!(caller.session.as_ref().map(|session| session.issued), Some(5));
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_without_the_secret() {
     let key = |id: &str, secret: &str| {
         format!("[[accounts]]\nid = \"111122223333\"\nkeys = [{{ id = \"{id}\", secret = \"{secret}\" }}]")
     };
     let user = |user: &str| format!("[[accounts]]\nid = \"111122223333\"\nusers = [{user}]");
+    let role = |role: &str| format!("[[accounts]]\nid = \"111122223333\"\nroles = [{role}]");
+    let trust = r#"'{"Statement":{"Effect":"Allow","Principal":"*","Action":"*"}}'"#;
     for (text, expected) in [
+        (role("{ name = \"r\" }"), "missing field `trust`"),
+        (role("{ name = \"r\", trust = \"{}\" }"), "role r: trust: Statement must be an object or a list of objects"),
+        (role(&format!("{{ name = \"a b\", trust = {trust} }}")), "\"a b\" is no name for a role"),
+        (role(&format!("{{ name = \"r\", trust = {trust}, policies = [\"p\"] }}")), "role r: there is no policy p"),
+        (
+            role(&format!("{{ name = \"r\", trust = {trust}, max_session_seconds = 900 }}")),
+            "role r: max_session_seconds must be between 3600 and 43200",
+        ),
+        (
+            role(&format!("{{ name = \"r\", trust = {trust} }}, {{ name = \"r\", trust = {trust} }}")),
+            "role r is there twice",
+        ),
         ("[[accounts]]\nid = \"1\"".to_owned(), "account \"1\": the id must be 12 digits"),
         (format!("{0}\n{0}", "[[accounts]]\nid = \"111122223333\""), "account 111122223333 is there twice"),
         (key("AKIA!", "0123456789abcdef"), "the id must be 4 to 128 letters, digits and underscores"),

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use stanchion_engine::command::Command;
+use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::QueueId;
 use stanchion_policy::{Circumstances, Decision, Kind, Policy, Principal, Question, decide, permission};
-use stanchion_types::request::{Action, CancelMessageMoveTask, Envelope, Request};
+use stanchion_types::limits::LIST_MAX;
+use stanchion_types::request::{Action, CancelMessageMoveTask, Envelope, Request, StartMessageMoveTask};
 use stanchion_types::{AccountId, Code, Error, QueueArn, QueueLocator};
 
-use super::Target;
+use super::{Target, unexpected};
 use crate::broker::Broker;
 use crate::caller::{Authority, Caller};
 use crate::driver::Driver;
@@ -48,12 +49,41 @@ impl Broker {
             let judged = case.judge(action, arn.as_ref(), &request);
             *decision = case.decision.into_inner();
             judged?;
+            if let Ok(Request::StartMessageMoveTask(StartMessageMoveTask { source, destination: None, .. })) = &request
+            {
+                let origins = self.origins(source).await?;
+                let case = Case { broker: self, caller, principal, circumstances, decision: RefCell::default() };
+                let judged = origins.iter().try_for_each(|queue| case.ask(Action::SendMessage, queue, &[]));
+                *decision = case.decision.into_inner();
+                judged?;
+            }
         }
         let target = match arn {
             Some(arn) => Some(self.find(arn).await?),
             None => None,
         };
         Ok(Authorized { request: request?, target })
+    }
+
+    /// Returns the queues that a move task without a destination brings messages back to, to which its caller must be
+    /// allowed to send: those whose dead letters go to its source when it starts.
+    async fn origins(&self, source: &QueueArn) -> Result<Vec<QueueArn>, Error> {
+        let driver = self.owner(source);
+        let (mut origins, mut after) = (Vec::new(), None);
+        // A source that is not there is refused for that by whoever starts the task.
+        let Some(queue) = driver.find(source) else { return Ok(origins) };
+        loop {
+            let (queues, more) =
+                match driver.ask(Command::ListSources { queue, after, limit: LIST_MAX as usize }, None).await? {
+                    Reply::Queues { queues, more } => (queues, more),
+                    reply => return Err(unexpected(&reply)),
+                };
+            after = queues.last().filter(|_| more).map(|queue| queue.name.as_str().to_owned());
+            origins.extend(queues);
+            if after.is_none() {
+                return Ok(origins);
+            }
+        }
     }
 
     /// Finds a queue.
@@ -185,6 +215,7 @@ impl Case<'_> {
             circumstances: self.circumstances,
             request_tags,
             resource_tags,
+            assuming: None,
         };
         let is_owner = self.principal.kind == Kind::Root && self.principal.account == owner;
         let decision = match rules {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stanchion_broker::Caller;
 use stanchion_policy::{Circumstances, Kind, Policy, Principal};
-use stanchion_types::attributes::{AttributeChange, Document};
+use stanchion_types::attributes::{AttributeChange, Document, RedrivePolicy};
 use stanchion_types::request::{
     AddPermission, CreateQueue, DeleteQueue, Envelope, GetQueueUrl, ListQueues, PurgeQueue, RemovePermission, Request,
     SendMessage, SetQueueAttributes, StartMessageMoveTask, TagQueue,
@@ -31,6 +31,7 @@ fn caller(account: &str, kind: Kind, policy: Option<&str>) -> Caller {
         id: account.as_str().into(),
         tags: Vec::new(),
         policies: policies.into_iter().collect(),
+        session: None,
     };
     identified(principal)
 }
@@ -186,6 +187,31 @@ async fn a_move_task_needs_all_that_it_does() {
     assert_ne!(refused.code, Code::AccessDenied, "he may; that the queue is no dead-letter queue is another matter");
     let stranger = user(OTHER, &allowing(r#""*""#));
     assert_eq!(ask(&world, &stranger, None, start()).await.unwrap_err().code, Code::AccessDenied);
+}
+
+#[tokio::test]
+async fn a_move_task_without_a_destination_needs_to_send_to_the_queues_that_messages_came_from() {
+    let world = world().await;
+    let arn = |name: &str| QueueArn::parse(&format!("arn:aws:sqs:us-east-1:{OWNER}:{name}")).unwrap();
+    let policy = RedrivePolicy { target: arn("q"), max_receive_count: 1, text: "{}".into(), given: "{}".into() };
+    for name in ["a", "b"] {
+        let attributes = vec![AttributeChange::RedrivePolicy(Some(policy.clone()))];
+        ask(&world, &root(OWNER), None, CreateQueue { attributes, ..create(name) }).await.unwrap();
+    }
+    let start = || StartMessageMoveTask { source: arn("q"), destination: None, rate: None };
+    let reads = r#""sqs:StartMessageMoveTask","sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes""#;
+    let sending_to = |queues: &str| {
+        let send = format!(r#"{{"Effect":"Allow","Action":"sqs:SendMessage","Resource":[{queues}]}}"#);
+        let rest = format!(r#"{{"Effect":"Allow","Action":[{reads}],"Resource":"*"}}"#);
+        user(OWNER, &format!(r#"{{"Statement":[{send},{rest}]}}"#))
+    };
+    for queues in [format!("\"{}\"", arn("a")), format!("\"{}\"", arn("q"))] {
+        let refused = ask(&world, &sending_to(&queues), None, start()).await.unwrap_err();
+        assert_eq!(refused.code, Code::AccessDenied);
+        assert!(refused.message.contains("perform: sqs:sendmessage on resource: "), "{}", refused.message);
+    }
+    let mover = sending_to(&format!("\"{}\",\"{}\"", arn("a"), arn("b")));
+    ask(&world, &mover, None, start()).await.expect("he may send to both");
 }
 
 #[tokio::test]

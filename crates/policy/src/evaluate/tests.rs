@@ -3,6 +3,7 @@
 
 mod naive;
 mod random;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use stanchion_types::request::Action;
 use stanchion_types::{AccountId, Region};
 
 use super::*;
-use crate::request::{Circumstances, Principal};
+use crate::request::{Assuming, Circumstances, Principal, Session};
 use crate::{Permission, permission};
 
 const OWNER: &str = "111122223333";
@@ -32,6 +33,25 @@ fn user(account: &str, name: &str, policies: &[&str]) -> Principal {
         id: format!("AIDA{name}").into(),
         tags: vec![("team".into(), "red".into())],
         policies: policies.iter().zip(1..).map(compile).collect(),
+        session: None,
+    }
+}
+
+/// Returns the session `s1` of the role `worker`, which must keep within the session policies.
+fn role(account: &str, policies: &[&str], session: &[&str]) -> Principal {
+    let compile = |text: &&str| (Arc::from("inline"), Arc::new(Policy::of_identity(text).expect("a session policy")));
+    let within = session.iter().map(compile).collect();
+    Principal {
+        kind: Kind::AssumedRole(format!("arn:aws:iam::{account}:role/worker").into()),
+        arn: format!("arn:aws:sts::{account}:assumed-role/worker/s1").into(),
+        id: "AROAWORKER:s1".into(),
+        session: Some(Session {
+            issued: 1_795_286_000,
+            source_identity: Some("carl".into()),
+            policies: within,
+            passed_on: Vec::new(),
+        }),
+        ..user(account, "", policies)
     }
 }
 
@@ -44,7 +64,7 @@ fn circumstances() -> Circumstances {
         source: Some("203.0.113.7".parse().expect("an address")),
         secure: false,
         now: 1_795_286_846,
-        user_agent: Some("tests/1".into()),
+        user_agent: Some(http::HeaderValue::from_static("tests/1")),
         referer: None,
     }
 }
@@ -61,6 +81,7 @@ fn ask(principal: &Principal, permission: Permission, queue: Option<&Policy>, gi
         circumstances: given,
         request_tags: &[],
         resource_tags: &tags,
+        assuming: None,
     };
     decide(&question, queue)
 }
@@ -290,6 +311,7 @@ fn a_denial_has_the_services_words_and_names_its_statement() {
         circumstances: &given,
         request_tags: &[],
         resource_tags: &Vec::new,
+        assuming: None,
     };
     let start = "User: arn:aws:iam::111122223333:user/anna is not authorized to perform: sqs:sendmessage on resource: \
                  arn:aws:sqs:us-east-1:111122223333:orders ";
@@ -298,6 +320,8 @@ fn a_denial_has_the_services_words_and_names_its_statement() {
         (Reason::IdentityDenies, "with an explicit deny in an identity-based policy"),
         (Reason::NoResourceAllow, "because no resource-based policy allows the sqs:sendmessage action"),
         (Reason::NoIdentityAllow, "because no identity-based policy allows the sqs:sendmessage action"),
+        (Reason::SessionDenies, "with an explicit deny in a session policy"),
+        (Reason::NoSessionAllow, "because no session policy allows the sqs:sendmessage action"),
     ] {
         let decision = Decision::because(reason, None);
         assert!(!decision.allowed);

@@ -1,10 +1,13 @@
 //! `stanchion policy`.
 
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stanchion_auth::Directory;
-use stanchion_policy::{Circumstances, Policy, Principal, Question, decide, permission};
+use stanchion_policy::{Circumstances, Kind, Policy, Principal, Question, decide, permission};
 use stanchion_types::request::Action;
 use stanchion_types::{QueueArn, QueueName};
 
@@ -22,7 +25,12 @@ pub(crate) fn run(command: &PolicyCommand) -> Result<(), Stop> {
     let file = arguments.credentials.as_deref().or(settings.credentials.as_deref());
     let file = file.ok_or_else(|| Stop::misused("name a file with --credentials"))?;
     let directory = Credentials::peek(file).map_err(Stop::failed)?;
-    let caller = find_caller(&directory, &arguments.caller, &settings)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let caller = find_caller(&directory, &arguments.caller, &settings, now)?;
+    let caller = match &arguments.session_policy {
+        Some(file) => within(&caller, file)?,
+        None => caller,
+    };
     let action = read_action(&arguments.action)?;
     let queue = read_queue(&arguments.queue, &caller, &settings)?;
     let found = look_up(&settings, &queue)?;
@@ -32,7 +40,6 @@ pub(crate) fn run(command: &PolicyCommand) -> Result<(), Stop> {
     let Rules { policy, tags } = found.unwrap_or_default();
     let policy = policy.map(|text| Policy::of_queue(&text)).transpose();
     let policy = policy.map_err(|fault| Stop::failed(format_args!("policy of {queue}: {fault}")))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let circumstances =
         Circumstances { source: arguments.source_ip, secure: false, now, user_agent: None, referer: None };
     let question = Question {
@@ -44,6 +51,7 @@ pub(crate) fn run(command: &PolicyCommand) -> Result<(), Stop> {
         circumstances: &circumstances,
         request_tags: &[],
         resource_tags: &|| tags.clone(),
+        assuming: None,
     };
     let decision = decide(&question, policy.as_ref());
     let statement = decision.statement.as_ref().map(|cited| format!(": {cited}")).unwrap_or_default();
@@ -54,11 +62,11 @@ pub(crate) fn run(command: &PolicyCommand) -> Result<(), Stop> {
     Err(Stop::failed(format_args!("denied: {}{statement}\n{}", decision.reason, decision.denial(&question))))
 }
 
-fn find_caller(directory: &Directory, wanted: &str, settings: &Settings) -> Result<Arc<Principal>, Stop> {
+fn find_caller(directory: &Directory, wanted: &str, settings: &Settings, now: u64) -> Result<Arc<Principal>, Stop> {
     if wanted == "anonymous" {
         return Ok(Arc::new(Principal::anonymous(settings.account)));
     }
-    let found = directory.callers(wanted);
+    let found = directory.callers(wanted, now);
     match found.as_slice() {
         [caller] => Ok(caller.clone()),
         [] => Err(Stop::misused(format_args!("the file of credentials has no {wanted}"))),
@@ -67,6 +75,20 @@ fn find_caller(directory: &Directory, wanted: &str, settings: &Settings) -> Resu
             Err(Stop::misused(format_args!("{wanted} can be {}", arns.join(" or "))))
         }
     }
+}
+
+/// Returns the session of a role with a policy that it must keep within.
+fn within(caller: &Principal, file: &Path) -> Result<Arc<Principal>, Stop> {
+    let wrong = |why: &dyn Display| Stop::misused(format_args!("session policy {}: {why}", file.display()));
+    let mut caller = caller.clone();
+    let session = match (&caller.kind, &mut caller.session) {
+        (Kind::AssumedRole(_), Some(session)) => session,
+        _ => return Err(wrong(&"only the session of a role can have one")),
+    };
+    let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
+    let policy = Policy::of_identity(&text).map_err(|fault| wrong(&fault))?;
+    session.policies.push((file.display().to_string().into(), Arc::new(policy)));
+    Ok(Arc::new(caller))
 }
 
 fn read_action(text: &str) -> Result<Action, Stop> {

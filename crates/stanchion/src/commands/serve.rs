@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stanchion_audit::Audit;
 use stanchion_auth::Authenticator;
 use stanchion_broker::{Broker, Caller, Secret};
-use stanchion_http::{Access, Edge, Gatekeeper, Refusals, Server, Tls};
+use stanchion_http::{Access, Edge, Gatekeeper, Proxies, Refusals, Server, Tls};
 use stanchion_keyring::service::LocalKeys;
 use stanchion_wire::Origin;
 use tokio::runtime::Builder;
@@ -24,7 +24,7 @@ use crate::cli::Stop;
 use crate::control::server::{Service, Socket};
 use crate::credentials::Credentials;
 use crate::settings::{Flags, Settings};
-use crate::{declared, logging, storage};
+use crate::{declared, logging, session_key, storage};
 
 /// How long the answers under way may take once the server has been told to stop. Long polls are handed back at
 /// once, so what is left are clients that read slowly.
@@ -92,6 +92,13 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
     let audit = audit.map_err(|error| Stop::failed(format_args!("setting audit: {error}")))?.map(Arc::new);
     let reopening = audit.as_ref().map(|audit| reopen_on_hangup(audit.clone())).transpose().map_err(Stop::failed)?;
     let refusals = Arc::<Refusals>::default();
+    let credentials = match credentials {
+        Some((file, directory)) => {
+            let key = session_key::load_or_create(&data_dir, keyring.as_ref()).map_err(|error| at(&error))?;
+            Some((file, directory, key))
+        }
+        None => None,
+    };
     let service = Service {
         broker: broker.clone(),
         journal,
@@ -100,14 +107,15 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         local_keys,
         audit: audit.clone(),
         refusals: refusals.clone(),
+        data_dir: data_dir.clone(),
     };
     let control = control_socket(&data_dir, service);
     announce(address, &data_dir, settings).map_err(Stop::failed)?;
     let (access, watching) = match credentials {
-        Some((file, directory)) => {
+        Some((file, directory, session_key)) => {
             tracing::info!(keys = directory.len(), "only callers with a known key are let in");
             let authenticator = Authenticator::new(directory, settings.account, settings.region.clone());
-            let authenticator = Arc::new(authenticator);
+            let authenticator = Arc::new(authenticator.with_sessions(session_key));
             let watching = tokio::spawn(file.watch(authenticator.clone()));
             (Access::Keys(Gatekeeper::new(authenticator)), Some(watching))
         }
@@ -127,6 +135,7 @@ async fn serve(settings: &Settings) -> Result<(), Stop> {
         connections_max: settings.connections_max,
         connections_per_source: settings.connections_per_source,
         body_bytes_max: settings.body_bytes_max,
+        trusted_proxies: Proxies::new(settings.trusted_proxies.clone()),
         ..stanchion_http::Options::default()
     };
     (edge.audit, edge.refusals) = (audit.clone(), refusals);

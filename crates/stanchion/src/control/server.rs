@@ -28,6 +28,7 @@ use super::{
 };
 use crate::clock::now;
 use crate::exchange::line::{Line, QueueLine};
+use crate::session_key;
 
 /// Most connections at once; who comes later waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -54,6 +55,8 @@ pub(crate) struct Service {
     /// The audit trail, if there is one.
     pub(crate) audit: Option<Arc<Audit>>,
     pub(crate) refusals: Arc<Refusals>,
+    /// The data directory.
+    pub(crate) data_dir: PathBuf,
 }
 
 impl Socket {
@@ -212,9 +215,11 @@ async fn answer(line: &[u8], service: &Service, hold: &mut Option<Hold>) -> Resu
         super::REWRAP => {
             let Some(source) = service.keyring.clone() else { return Err(Refusal::of("its encryption is off")) };
             let (journal, local_keys) = (service.journal.clone(), service.local_keys.clone());
+            let data_dir = service.data_dir.clone();
             let rewrap = move || -> Result<Rewrapped, Refusal> {
                 let keyring = Arc::new(source.load().map_err(Refusal::of)?);
                 let primary = keyring.primary().to_owned();
+                session_key::rewrap(&data_dir, &keyring).map_err(Refusal::of)?;
                 let keys = journal.rewrap(keyring.clone()).map_err(Refusal::of)?;
                 if let Some(local_keys) = local_keys {
                     local_keys.replace(keyring);

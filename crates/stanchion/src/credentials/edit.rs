@@ -1,12 +1,13 @@
 //! Adding an access key to a file of credentials, which otherwise stays as somebody wrote it.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use stanchion_auth::NewKey;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+
+use crate::private_file;
 
 /// Adds a key for a user, or without a name for the account itself. Account and user are made if they are not there.
 ///
@@ -32,7 +33,7 @@ pub(crate) fn add_key(path: &Path, account: &str, user: Option<&str>, key: &NewK
     table["id"] = value(&key.id);
     table["secret"] = value(key.secret.reveal());
     keys.push(table);
-    write(path, &document.to_string()).map_err(|error| named(&error))
+    private_file::write(path, document.to_string().as_bytes()).map_err(|error| named(&error))
 }
 
 /// Returns a list of tables, which is made if it is not there.
@@ -51,17 +52,6 @@ fn entry<'t>(tables: &'t mut ArrayOfTables, key: &str, wanted: &str) -> &'t mut 
         tables.len() - 1
     });
     tables.get_mut(at).expect("the table was found or made")
-}
-
-/// Writes the file whole: a server that looks at it sees the old one or the new one.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = Path::new(&beside);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(beside, path)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Setting {
 }
 
 /// Every setting, in the order in which `check` prints them.
-pub(crate) const SETTINGS: [Setting; 32] = [
+pub(crate) const SETTINGS: [Setting; 33] = [
     Setting {
         key: "data_dir",
         value: "DIR",
@@ -216,6 +216,13 @@ pub(crate) const SETTINGS: [Setting; 32] = [
         default: "",
         help: "File with the accounts, users, access keys and policies of those who may call. Without it, nobody is \
                asked who he is.",
+    },
+    Setting {
+        key: "trusted_proxies",
+        value: "NETWORK,...",
+        default: "",
+        help: "Proxies in front of the server, such as 10.0.0.0/8,192.0.2.7. What they say in X-Forwarded-For and \
+               X-Forwarded-Proto is believed: that address counts as the client's, for policies, limits and the log.",
     },
     Setting {
         key: "insecure_anonymous",

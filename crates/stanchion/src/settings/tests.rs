@@ -98,6 +98,7 @@ fn every_setting_refuses_a_value_that_it_cannot_have() {
         ("log_level", "a=b=c"),
         ("log_format", "xml"),
         ("credentials", "/"),
+        ("trusted_proxies", "proxy.example.com"),
         ("insecure_anonymous", "2"),
         ("data_dir", ""),
         ("tls_certificate", "alone.pem"),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use stanchion_http::PlainHttp;
+use stanchion_policy::Network;
 
 /// When an answer may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +120,13 @@ pub(crate) fn plain_http(text: &str) -> Result<PlainHttp, String> {
     }
 }
 
+/// Reads networks between commas.
+pub(crate) fn networks(text: &str) -> Result<Vec<Network>, String> {
+    let read = |text: &str| Network::parse(text.trim());
+    let networks: Option<Vec<Network>> = text.split(',').map(read).collect();
+    networks.ok_or_else(|| "must be networks such as 10.0.0.0/8 or 192.0.2.7, with commas between them".to_owned())
+}
+
 /// Reads how log lines look.
 pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
@@ -163,6 +171,14 @@ mod tests {
         assert_eq!(base_url("http://localhost:9324"), Ok("http://localhost:9324".to_owned()));
         for wrong in ["", "q.example.com", "ftp://q", "http://", "http://q/path", "http://q?x", "http://a b"] {
             assert!(base_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_have_commas_between_them() {
+        assert_eq!(networks("10.0.0.0/8, ::1").map(|networks| networks.len()), Ok(2));
+        for wrong in ["", "10.0.0.0/8,", "10.0.0.0/33", "proxy.example.com", "10.0.0.0/8 192.0.2.7"] {
+            assert!(networks(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -213,6 +213,45 @@ fn who_guesses_too_often_has_to_wait() {
 }
 
 #[test]
+fn a_proxy_that_is_trusted_says_who_its_client_is() {
+    let directory = directory();
+    let file = credentials(directory.path());
+    let first = Key::create(&file, "111122223333", None);
+    let second = Key::create(&file, "111122223333", Some("anna"));
+    let text = fs::read_to_string(&file).expect("the file");
+    let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sqs:*","Resource":"*","Condition":{
+        "IpAddress":{"aws:SourceIp":"203.0.113.0/24"},"Bool":{"aws:SecureTransport":"true"}}}}"#;
+    let text = text.replace("name = \"anna\"\n", "name = \"anna\"\npolicies = [\"near\"]\n");
+    write(&file, &format!("policies.near = '''{policy}'''\n{text}"));
+    let path = file.to_str().expect("UTF-8");
+    let server = Server::start(directory.path(), &["--credentials", path, "--trusted-proxies", "127.0.0.0/8"]);
+
+    // Proxies add headers that the client has not signed.
+    let forwarded = |key: &Key, headers: &str| {
+        let mut request = key.sign("ListQueues", "{}");
+        let end = request.windows(2).position(|pair| pair == b"\r\n").expect("a first line") + 2;
+        request.splice(end..end, headers.bytes());
+        let mut stream = server.connect();
+        stream.write_all(&request).expect("the request is sent");
+        let (status, body) = Answers::new(stream).next().expect("an answer");
+        (status, String::from_utf8(body).expect("text"))
+    };
+    let secure = "x-forwarded-proto: https\r\n";
+    assert_eq!(forwarded(&second, &format!("{secure}x-forwarded-for: 198.51.100.1, 203.0.113.7\r\n")).0, 200);
+    assert_eq!(forwarded(&second, &format!("{secure}x-forwarded-for: 203.0.113.7, 198.51.100.1\r\n")).0, 403);
+    assert_eq!(forwarded(&second, "x-forwarded-proto: http\r\nx-forwarded-for: 203.0.113.7\r\n").0, 403);
+    assert_eq!(forwarded(&second, "").0, 403);
+    server.wait_for_log("source=198.51.100.1");
+    // A client that guesses is throttled, and another one behind the same proxy is not.
+    let wrong = Key { id: first.id.clone(), secret: "x".repeat(40) };
+    let started = Instant::now();
+    while !forwarded(&wrong, "x-forwarded-for: 203.0.113.66\r\n").1.contains("RequestThrottled") {
+        assert!(started.elapsed() < LONG, "guessing goes on");
+    }
+    assert_eq!(forwarded(&first, "x-forwarded-for: 203.0.113.7\r\n").0, 200);
+}
+
+#[test]
 fn every_command_of_the_page_on_security_works_as_written() {
     let page = include_str!("../../../../docs/security.md");
     let directory = directory();
@@ -227,6 +266,8 @@ fn every_command_of_the_page_on_security_works_as_written() {
     assert_eq!(toml.len(), 1, "one example of a file");
     let file = credentials(directory.path());
     write(&file, toml[0]);
+    let policy = block("json").into_iter().find(|json| json.contains("Statement")).expect("an example of a policy");
+    fs::write(directory.path().join("policy.json"), policy).expect("a file");
     fs::write(directory.path().join("owner.secret"), "0123456789abcdef0123").expect("a file");
     fs::set_permissions(directory.path().join("owner.secret"), Permissions::from_mode(0o600)).expect("a mode");
 
@@ -252,5 +293,5 @@ fn every_command_of_the_page_on_security_works_as_written() {
         let (code, _, error) = run(command);
         assert_eq!(code, expected, "{line}: {error}");
     }
-    assert!(commands >= 6 && server.is_some(), "{commands}");
+    assert!(commands >= 9 && server.is_some(), "{commands}");
 }

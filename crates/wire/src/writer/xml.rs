@@ -7,20 +7,20 @@ use crate::writer::Writer;
 
 /// Writes XML elements one after the other.
 #[derive(Debug)]
-pub(crate) struct XmlWriter {
+pub struct XmlWriter {
     out: Vec<u8>,
 }
 
 impl XmlWriter {
     /// Begins a document with its declaration, which is likely to have up to so many bytes.
-    pub(crate) fn new(bytes: usize) -> Self {
+    pub fn new(bytes: usize) -> Self {
         let mut out = Vec::with_capacity(bytes);
         out.extend_from_slice(b"<?xml version=\"1.0\"?>");
         XmlWriter { out }
     }
 
     /// Returns what was written.
-    pub(crate) fn finish(self) -> Vec<u8> {
+    pub fn finish(self) -> Vec<u8> {
         self.out
     }
 
@@ -30,28 +30,28 @@ impl XmlWriter {
     }
 
     /// Begins an element; the text between the brackets may have attributes.
-    pub(crate) fn open(&mut self, tag: &str) {
+    pub fn open(&mut self, tag: &str) {
         self.out.push(b'<');
         self.out.extend_from_slice(tag.as_bytes());
         self.out.push(b'>');
     }
 
     /// Ends an element.
-    pub(crate) fn close(&mut self, tag: &str) {
+    pub fn close(&mut self, tag: &str) {
         self.out.extend_from_slice(b"</");
         self.out.extend_from_slice(tag.as_bytes());
         self.out.push(b'>');
     }
 
     /// Writes an element without content.
-    pub(crate) fn empty(&mut self, tag: &str) {
+    pub fn empty(&mut self, tag: &str) {
         self.out.push(b'<');
         self.out.extend_from_slice(tag.as_bytes());
         self.out.extend_from_slice(b"/>");
     }
 
     /// Writes an element with text in it.
-    pub(crate) fn element(&mut self, tag: &str, text: &str) {
+    pub fn element(&mut self, tag: &str, text: &str) {
         self.open(tag);
         escape(text, &mut self.out);
         self.close(tag);

@@ -6,7 +6,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stanchion_types::Region;
 
 use super::{ACCESS_KEY, NOW, SECRET_KEY, Sent, authenticator};
 use crate::authenticator::payload;
@@ -78,11 +77,12 @@ pub(super) fn vector(name: &str) -> Sent {
 /// Tells whether a signature fits its request, whatever the session token in it is worth.
 fn fits(sent: &Sent) -> bool {
     let message = sent.message();
-    let claim = Claim::find(&message).expect("a claim").expect("one");
+    // The server that could open the token is another one; what was signed with it is there all the same.
+    let claim = Claim { token: None, ..Claim::find(&message).expect("a claim").expect("one") };
     let credential = claim.credential().expect("a credential");
     let authenticator = authenticator("");
     let known = authenticator.known.read().expect("no panic").clone();
-    let found = known.key(&claim, &credential, &Region::new("us-east-1").expect("a region")).expect("a key");
+    let found = known.key(&claim, &credential, crate::Service::Sqs, &authenticator).expect("a key");
     let mut hash = Sha256::new();
     let payload = payload(&message).expect("a signed payload");
     canonical::write(&message, &claim.signed_headers, &payload, &mut |piece| hash.update(piece)).expect("a form");

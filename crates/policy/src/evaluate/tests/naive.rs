@@ -7,8 +7,10 @@ use serde_json::Value;
 pub(super) struct Facts {
     /// `None` for somebody who did not sign.
     pub(super) account: Option<String>,
-    /// `None` for root.
+    /// `None` for root and for sessions of roles.
     pub(super) user: Option<String>,
+    /// The role and the name of a session.
+    pub(super) session: Option<(String, String)>,
     pub(super) owner: String,
     pub(super) action: String,
     pub(super) shared: bool,
@@ -16,9 +18,16 @@ pub(super) struct Facts {
     pub(super) secure: bool,
 }
 
-pub(super) fn may(facts: &Facts, identity: &[Value], queue: Option<&Value>) -> bool {
+/// Decides. Without session policies a session is not limited.
+pub(super) fn may(facts: &Facts, identity: &[Value], session: Option<&[Value]>, queue: Option<&Value>) -> bool {
     let signed = facts.account.is_some();
-    let root = signed && facts.user.is_none();
+    let root = signed && facts.user.is_none() && facts.session.is_none();
+    let of_session: Vec<&Value> =
+        session.unwrap_or_default().iter().flat_map(statements).filter(|s| speaks(s, facts)).collect();
+    if of_session.iter().any(|s| s["Effect"] == "Deny") {
+        return false;
+    }
+    let within_session = session.is_none() || of_session.iter().any(|s| s["Effect"] == "Allow");
     let own = facts.account.as_ref() == Some(&facts.owner);
     let of_identity: Vec<&Value> = identity.iter().flat_map(statements).filter(|s| speaks(s, facts)).collect();
     let of_queue: Vec<&Value> =
@@ -31,10 +40,11 @@ pub(super) fn may(facts: &Facts, identity: &[Value], queue: Option<&Value>) -> b
     if own && root {
         return true;
     }
-    let identity_allows = root || of_identity.iter().any(|s| s["Effect"] == "Allow");
+    let identity_allows = root || (within_session && of_identity.iter().any(|s| s["Effect"] == "Allow"));
     let allowing: Vec<&&Value> = of_queue.iter().filter(|s| s["Effect"] == "Allow" && concerns(s, facts)).collect();
     if own {
-        return identity_allows || allowing.iter().any(|s| names_directly(s, facts));
+        let gives = |s: &&&Value| names_directly(s, facts) && (within_session || names_session(s, facts));
+        return identity_allows || allowing.iter().any(gives);
     }
     facts.shared && !allowing.is_empty() && (!signed || identity_allows)
 }
@@ -96,6 +106,9 @@ fn concerns(statement: &Value, facts: &Facts) -> bool {
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
         (Some(principal), _) => names(principal, facts) || by_account(principal),
         // A denial spares only those whom it names themselves; an allowance passes over all whom it names at all.
+        (_, Some(principal)) if statement["Effect"] == "Deny" && facts.session.is_some() => {
+            !everyone(principal) && !lists_session(principal, facts)
+        }
         (_, Some(principal)) if statement["Effect"] == "Deny" => !names(principal, facts),
         (_, Some(principal)) => !names(principal, facts) && !by_account(principal),
         _ => panic!("a statement without principal"),
@@ -106,12 +119,26 @@ fn names_directly(statement: &Value, facts: &Facts) -> bool {
     statement.get("Principal").is_none_or(|principal| names(principal, facts))
 }
 
-/// Whether a list of principals has the caller itself, or everybody.
+/// Whether a statement names the session by its own ARN.
+fn names_session(statement: &Value, facts: &Facts) -> bool {
+    statement.get("Principal").is_some_and(|principal| lists_session(principal, facts))
+}
+
+fn lists_session(principal: &Value, facts: &Facts) -> bool {
+    let (Some(account), Some((role, name))) = (&facts.account, &facts.session) else { return false };
+    listed(principal).contains(&format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"))
+}
+
+/// Whether a list of principals has the caller itself, or everybody; a session's role is the session itself.
 fn names(principal: &Value, facts: &Facts) -> bool {
     if everyone(principal) {
         return true;
     }
     let Some(account) = &facts.account else { return false };
+    if let Some((role, _)) = &facts.session {
+        let role = format!("arn:aws:iam::{account}:role/{role}");
+        return lists_session(principal, facts) || listed(principal).contains(&role);
+    }
     let listed = listed(principal);
     match &facts.user {
         Some(user) => listed.contains(&format!("arn:aws:iam::{account}:user/{user}")),

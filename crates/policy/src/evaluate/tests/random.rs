@@ -19,6 +19,10 @@ const PRINCIPALS: &[&str] = &[
     "arn:aws:iam::111122223333:user/anna",
     "arn:aws:iam::444455556666:user/anna",
     "arn:aws:iam::111122223333:user/bert",
+    "arn:aws:iam::111122223333:role/worker",
+    "arn:aws:sts::111122223333:assumed-role/worker/s1",
+    "arn:aws:sts::444455556666:assumed-role/worker/s1",
+    "arn:aws:sts::111122223333:assumed-role/worker/s2",
 ];
 
 fn words(from: &'static [&'static str]) -> impl Strategy<Value = Value> {
@@ -66,17 +70,26 @@ fn document(of_queue: bool) -> impl Strategy<Value = Value> {
         .prop_map(|statements| json!({ "Version": "2012-10-17", "Statement": statements }))
 }
 
-/// Account and name of a caller; neither of one that did not sign.
-type Who = (Option<&'static str>, Option<&'static str>);
+/// A caller, by account.
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    Nobody,
+    Root(&'static str),
+    User(&'static str, &'static str),
+    Session(&'static str),
+}
 
 fn caller() -> impl Strategy<Value = Who> {
     select(vec![
-        (Some(OWNER), None),
-        (Some(OWNER), Some("anna")),
-        (Some(OWNER), Some("bert")),
-        (Some(OTHER), None),
-        (Some(OTHER), Some("anna")),
-        (None, None),
+        Who::Nobody,
+        Who::Root(OWNER),
+        Who::Root(OTHER),
+        Who::User(OWNER, "anna"),
+        Who::User(OWNER, "bert"),
+        Who::User(OTHER, "anna"),
+        Who::Session(OWNER),
+        Who::Session(OWNER),
+        Who::Session(OTHER),
     ])
 }
 
@@ -93,30 +106,42 @@ proptest! {
         action in action(),
         secure in any::<bool>(),
         identity in prop::collection::vec(document(false), 0..3),
+        session in prop::option::of(prop::collection::vec(document(false), 1..3)),
         queue in prop::option::of(document(true)),
     ) {
-        // Root has no identity policies, nor has anybody who did not sign.
-        let identity = if who.1.is_some() { identity } else { Vec::new() };
+        // Root has no identity policies, nor has anybody who did not sign; only sessions of roles have session policies.
+        let identity = if matches!(who, Who::User(..) | Who::Session(_)) { identity } else { Vec::new() };
+        let session = session.filter(|_| matches!(who, Who::Session(_)));
         let permission = permission(action);
+        let (account, user_name) = match who {
+            Who::Nobody => (None, None),
+            Who::Root(account) | Who::Session(account) => (Some(account), None),
+            Who::User(account, name) => (Some(account), Some(name)),
+        };
         let facts = Facts {
-            account: who.0.map(str::to_owned),
-            user: who.1.map(str::to_owned),
+            account: account.map(str::to_owned),
+            user: user_name.map(str::to_owned),
+            session: matches!(who, Who::Session(_)).then(|| ("worker".to_owned(), "s1".to_owned())),
             owner: OWNER.to_owned(),
             action: permission.name.to_owned(),
             shared: permission.shared,
             resource: QUEUE.to_owned(),
             secure,
         };
-        let texts: Vec<String> = identity.iter().map(Value::to_string).collect();
+        let write = |documents: &[Value]| documents.iter().map(Value::to_string).collect::<Vec<_>>();
+        let (texts, within) = (write(&identity), write(session.as_deref().unwrap_or_default()));
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let within: Vec<&str> = within.iter().map(String::as_str).collect();
         let principal = match who {
-            (Some(account), Some(name)) => user(account, name, &texts),
-            (Some(account), None) => root(account),
-            (None, _) => anonymous(),
+            Who::Nobody => anonymous(),
+            Who::Root(account) => root(account),
+            Who::User(account, name) => user(account, name, &texts),
+            Who::Session(account) => role(account, &texts, &within),
         };
         let given = Circumstances { secure, ..circumstances() };
         let compiled = queue.as_ref().map(|queue| Policy::of_queue(&queue.to_string()).expect("a policy"));
         let decision = ask(&principal, permission, compiled.as_ref(), &given);
-        prop_assert_eq!(decision.allowed, may(&facts, &identity, queue.as_ref()), "{:?}", decision);
+        let expected = may(&facts, &identity, session.as_deref(), queue.as_ref());
+        prop_assert_eq!(decision.allowed, expected, "{:?}", decision);
     }
 }
