@@ -71,7 +71,7 @@ impl Policy {
     /// # Errors
     /// What is wrong with the document.
     pub fn of_trust(text: &str) -> Result<Self, Fault> {
-        let document = serde_json::from_str(text).map_err(|error| Fault::new(error.to_string()))?;
+        let document = json::read(text)?;
         Policy::compile(&document, Owner::Role)
     }
 

@@ -12,6 +12,10 @@ use crate::permission_name::Permission;
 use crate::policy::Policy;
 use crate::time;
 
+/// Longest header that conditions see, in bytes; a longer one counts as absent. To match a pattern takes the product of
+/// both lengths in the worst case, and a caller may have written the pattern, too.
+const HEADER_BYTES_MAX: usize = 2048;
+
 /// What kind of caller it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -195,7 +199,8 @@ impl Question<'_> {
 
 /// Returns the text of a header; what is no ASCII counts as absent.
 fn text(header: &Option<HeaderValue>) -> Option<Cow<'_, str>> {
-    header.as_ref()?.to_str().ok().map(Cow::from)
+    let header = header.as_ref().filter(|header| header.len() <= HEADER_BYTES_MAX)?;
+    header.to_str().ok().map(Cow::from)
 }
 
 fn truth(value: bool) -> Cow<'static, str> {

@@ -274,6 +274,18 @@ fn conditions_are_met_or_not() {
 }
 
 #[test]
+fn a_header_of_unreasonable_length_counts_as_absent() {
+    let condition = r#""Condition":{"StringLike":{"aws:UserAgent":"a*"}}"#;
+    let policy = format!(r#"{{"Statement":{{"Effect":"Allow","Action":"*","Resource":"*",{condition}}}}}"#);
+    for (length, allowed) in [(2048, true), (2049, false)] {
+        let user_agent = Some("a".repeat(length).parse().expect("a value"));
+        let given = Circumstances { user_agent, ..circumstances() };
+        let decision = ask(&user(OWNER, "anna", &[&policy]), permission(Action::SendMessage), None, &given);
+        assert_eq!(decision.allowed, allowed, "{length} bytes");
+    }
+}
+
+#[test]
 fn variables_need_the_version_that_knows_them() {
     for (version, expected) in [("2012-10-17", true), ("2008-10-17", false)] {
         let policy = format!(
