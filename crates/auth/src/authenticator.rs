@@ -104,10 +104,14 @@ impl Authenticator {
         check_clock(&claim, now)?;
         check_coverage(message, &claim)?;
         let known = self.known();
-        if claim.token.is_none() && known.directory.find(credential.access_key).is_none() {
-            return Err(Refusal::UnknownKey);
-        }
-        Ok(true)
+        let is_known = match claim.token.as_deref() {
+            None => known.directory.find(credential.access_key).is_some(),
+            Some(token) => {
+                known.is_kept(&claim.credential, token)
+                    || known.temporary(token, &credential, self.sessions.as_ref()).is_some()
+            }
+        };
+        if is_known { Ok(true) } else { Err(Refusal::UnknownKey) }
     }
 
     /// Finds out who sent a request to a service that arrived at `now`, in seconds since 1970.
@@ -215,6 +219,12 @@ impl Known {
         let principal = self.directory.bearer(&opened.terms)?;
         let temporary = Temporary { token: token.into(), expires: opened.terms.expires };
         Some((opened.secret, Arc::new(principal), Some(temporary)))
+    }
+
+    /// Tells whether a session token was good with these credentials before.
+    fn is_kept(&self, credential: &str, token: &str) -> bool {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.get(credential).is_some_and(|derived| derived.goes_with(Some(token)))
     }
 
     fn keep(&self, credential: &str, derived: &Arc<SigningKey>) {

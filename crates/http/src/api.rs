@@ -12,7 +12,8 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use stanchion_audit::Audit;
 use stanchion_auth::Service;
-use stanchion_broker::Broker;
+use stanchion_broker::{Broker, Caller};
+use stanchion_sts::Answered;
 use stanchion_types::ids::uuid_text;
 use stanchion_types::{Code, Error, RequestId};
 use stanchion_wire::{Head, Origin, Reply};
@@ -148,7 +149,8 @@ impl Edge {
             },
         };
         if service == Service::Sts {
-            return Ok(response(sessions::answer(&self.access, caller, &parts, &body, way, &id), &id));
+            let answer = sessions::answer(&self.access, caller, &parts, &body, way, &id);
+            return Ok(response(self.conclude_session(&entry, caller, answer), &id));
         }
         let reply = match stanchion_wire::decode(&head, &body) {
             Ok(envelope) => {
@@ -158,7 +160,8 @@ impl Edge {
                 let mut decision = None;
                 let answer = self.broker.call_explained(caller, envelope, &mut decision).await;
                 let error = answer.as_ref().err();
-                self.conclude(&entry, asked, Outcome { caller: Some(caller), decision, error, refused: None });
+                let outcome = Outcome { caller: Some(caller), decision, error, ..Outcome::default() };
+                self.conclude(&entry, asked, outcome);
                 match answer {
                     Ok(answer) => {
                         tracing::debug!(request = %id, action = action.name(), "done");
@@ -176,6 +179,23 @@ impl Edge {
             }
         };
         Ok(response(reply, &id))
+    }
+
+    /// Tells of a request for temporary credentials, and returns its answer.
+    fn conclude_session(&self, entry: &Entry<'_>, caller: &Caller, answer: Result<Answered, Error>) -> Reply {
+        let caller = Some(caller);
+        match answer {
+            Ok(answered) => {
+                let code = answered.refusal.as_ref().map(|refusal| &*refusal.code);
+                let asked = self.audit.as_ref().map(|_| sessions::asked(&answered));
+                self.conclude(entry, asked, Outcome { caller, code, ..Outcome::default() });
+                answered.reply
+            }
+            Err(error) => {
+                self.conclude(entry, None, Outcome { caller, error: Some(&error), ..Outcome::default() });
+                stanchion_sts::encode_error(&error, entry.id)
+            }
+        }
     }
 
     /// Tells of a request whose sender is not known, or not listened to.

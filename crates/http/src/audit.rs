@@ -1,8 +1,8 @@
 //! What of a request leaves a line in the audit trail, and what is counted.
 //!
 //! Every call does but those that clients repeat all the time: sends, receives, deletes, changes of visibility, and the
-//! two questions that go before them, for the URL and for the attributes of a queue. And every call does, whichever it is,
-//! that is refused for who sent it.
+//! two questions that go before them, for the URL and for the attributes of a queue. Calls for temporary credentials do.
+//! And every call does, whichever it is, that is refused for who sent it.
 
 use std::time::Instant;
 
@@ -51,6 +51,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) decision: Option<Decision>,
     /// The refusal.
     pub(crate) error: Option<&'a Error>,
+    /// The code of a refusal in the words of another service than the queues'.
+    pub(crate) code: Option<&'a str>,
     /// Why it was refused, if that has to do with who asked.
     pub(crate) refused: Option<Refused>,
 }
@@ -59,7 +61,8 @@ impl Edge {
     /// Counts what was refused for who sent it, and leaves a line of what has to leave one: the only place that does.
     /// Without a trail nobody need know what was asked.
     pub(crate) fn conclude(&self, entry: &Entry<'_>, asked: Option<Asked>, outcome: Outcome<'_>) {
-        let refused = outcome.refused.or_else(|| Refused::of_code(outcome.error?.code));
+        let of_code = || outcome.error.and_then(|error| Refused::of_code(error.code));
+        let refused = outcome.refused.or_else(of_code).or_else(|| Refused::of_name(outcome.code?));
         if let Some(kind) = refused {
             self.refusals.count(kind);
         }
@@ -94,7 +97,11 @@ impl Edge {
             key: named_key(&message(entry.parts, &[])),
             action: Some(asked.action.to_owned()).filter(|action| !action.is_empty()),
             queue: asked.queue.map(|queue| queue.to_string()),
-            outcome: outcome.error.map_or_else(|| "Success".to_owned(), |error| format!("{:?}", error.code)),
+            outcome: match (outcome.error, outcome.code) {
+                (Some(error), _) => format!("{:?}", error.code),
+                (None, Some(code)) => code.to_owned(),
+                (None, None) => "Success".to_owned(),
+            },
             reason: match (decision, refused) {
                 (Some(decision), _) => Some(decision.reason.to_string()),
                 (None, Some(kind)) => Some(kind.name().to_owned()),

@@ -70,6 +70,15 @@ impl Refused {
             _ => None,
         }
     }
+
+    /// Returns the kind of a refusal by the service for temporary credentials, by its code.
+    pub(crate) fn of_name(code: &str) -> Option<Self> {
+        match code {
+            "AccessDenied" => Some(Refused::Denied),
+            "MissingAuthenticationToken" => Some(Refused::Anonymous),
+            _ => None,
+        }
+    }
 }
 
 /// How many requests were refused since the start, by kind.

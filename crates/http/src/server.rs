@@ -65,6 +65,9 @@ impl Server {
         let per_source = PerSource::new(edge.options.connections_per_source);
         let inbound = Inbound::new(edge.options.inbound_bytes_max, edge.options.inbound_patience);
         let site = Arc::new(Site { edge, inbound, door: self.door });
+        // A proxy speaks for many.
+        let proxies = site.edge.options.trusted_proxies.clone();
+        let enter = |source| if proxies.trusts(source) { Ok(None) } else { per_source.enter(source) };
         let (stopping, stopped) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
@@ -74,7 +77,7 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => match (slots.clone().try_acquire_owned(), per_source.enter(peer.ip())) {
+                Ok((stream, peer)) => match (slots.clone().try_acquire_owned(), enter(peer.ip())) {
                     (Ok(slot), Ok(counted)) => {
                         let connection = connection::serve(stream, peer.ip(), site.clone(), stopped.clone());
                         drop(tokio::spawn(async move {

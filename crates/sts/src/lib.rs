@@ -16,10 +16,10 @@ use stanchion_types::RequestId;
 use stanchion_wire::Reply;
 
 pub use call::Call;
-pub use refusal::encode_error;
+pub use refusal::{Refusal, encode_error};
 
 use form::Form;
-use refusal::Refusal;
+use reply::Answer;
 
 /// The version of the API, by which a request in the Query protocol is told from one to the queues.
 const VERSION: &str = "2011-06-15";
@@ -31,21 +31,59 @@ pub fn is_meant(query: Option<&str>, body: &[u8]) -> bool {
     parameters.find_map(|parameter| parameter.strip_prefix(b"Version=")) == Some(VERSION.as_bytes())
 }
 
+/// What of a request an audit trail may tell: neither policies nor tokens.
+const TOLD: [&str; 4] = ["RoleArn", "RoleSessionName", "SourceIdentity", "DurationSeconds"];
+/// How much of each, in characters; the longest that is legal.
+const TOLD_MAX: usize = 2048;
+
+/// An answer, and what of it there is to tell others than the caller.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub reply: Reply,
+    /// Name of the action; empty if there is none of that name.
+    pub action: &'static str,
+    /// Parameters that say for what, by name.
+    pub parameters: Vec<(&'static str, String)>,
+    /// The refusal, if it is one.
+    pub refusal: Option<Refusal>,
+}
+
 /// Does what a request asks for, or says why not.
-pub fn answer(call: &Call<'_>, query: Option<&str>, body: &[u8], id: &RequestId) -> Reply {
-    let done = Form::read(query, body).and_then(|form| match form.get("Action") {
+pub fn answer(call: &Call<'_>, query: Option<&str>, body: &[u8], id: &RequestId) -> Answered {
+    let form = match Form::read(query, body) {
+        Ok(form) => form,
+        Err(refusal) => return Answered::of("", Vec::new(), Err(refusal), call, id),
+    };
+    let asked = form.get("Action");
+    let action = ["AssumeRole", "GetCallerIdentity", "GetSessionToken"].into_iter().find(|name| asked == Some(name));
+    let done = match (action, asked) {
         _ if call.is_anonymous() => Err(Refusal::missing_token()),
-        None => Err(Refusal::missing_action()),
-        Some("AssumeRole") => assume_role::assume_role(call, &form),
-        Some("GetCallerIdentity") => Ok(reply::caller_identity(call.principal)),
-        Some("GetSessionToken") => session_token::get_session_token(call, &form),
-        Some(other) => Err(Refusal::unknown_action(other)),
-    });
-    match done {
-        Ok(result) => reply::encode(result, id),
-        Err(refusal) => {
-            tracing::info!(request = %id, caller = &*call.principal.arn, "refused: {refusal}");
-            refusal.encode(id)
+        (Some("AssumeRole"), _) => assume_role::assume_role(call, &form),
+        (Some("GetCallerIdentity"), _) => Ok(reply::caller_identity(call.principal)),
+        (Some(_), _) => session_token::get_session_token(call, &form),
+        (None, Some(other)) => Err(Refusal::unknown_action(other)),
+        (None, None) => Err(Refusal::missing_action()),
+    };
+    let told = |name| Some((name, form.get(name)?.chars().take(TOLD_MAX).collect()));
+    let parameters = if action.is_some() { TOLD.into_iter().filter_map(told).collect() } else { Vec::new() };
+    Answered::of(action.unwrap_or_default(), parameters, done, call, id)
+}
+
+impl Answered {
+    fn of(
+        action: &'static str,
+        parameters: Vec<(&'static str, String)>,
+        done: Result<Answer, Refusal>,
+        call: &Call<'_>,
+        id: &RequestId,
+    ) -> Answered {
+        match done {
+            Ok(done) => Answered { reply: reply::encode(done, id), action, parameters, refusal: None },
+            Err(refusal) => {
+                tracing::info!(request = %id, caller = &*call.principal.arn, "refused: {refusal}");
+                Answered { reply: refusal.encode(id), action, parameters, refusal: Some(refusal) }
+            }
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::reply::{CONTENT_TYPE, open};
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) code: Cow<'static, str>,
+pub struct Refusal {
+    /// Code, as of the service.
+    pub code: Cow<'static, str>,
     pub(crate) status: u16,
     pub(crate) message: Cow<'static, str>,
 }

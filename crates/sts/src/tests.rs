@@ -143,7 +143,7 @@ fn ask_as(authenticator: Option<&Authenticator>, principal: &Principal, form: &[
     let circumstances = Circumstances { source: None, secure: true, now: NOW, user_agent: None, referer: None };
     let random = &[3; SESSION_RANDOM_BYTES];
     let call = Call { principal, region: &region, circumstances: &circumstances, authenticator, random };
-    let reply = answer(&call, None, body.finish().as_bytes(), &RequestId([0; 16]));
+    let reply = answer(&call, None, body.finish().as_bytes(), &RequestId([0; 16])).reply;
     assert_eq!(reply.content_type, "text/xml");
     (reply.status, String::from_utf8(reply.body).expect("text"))
 }

@@ -5,6 +5,7 @@ use stanchion_policy::Kind;
 
 use super::*;
 use crate::directory::Directory;
+use crate::session::Bearer;
 
 mod vectors;
 
@@ -390,14 +391,27 @@ fn no_secret_shows_itself() {
 
 #[test]
 fn much_is_known_before_the_body_is_read() {
-    let authenticator = authenticator("");
-    let preflight = |authorization: Option<&str>, date: &str| {
+    let sessions = SessionKey::new([1; SessionKey::BYTES].into());
+    let authenticator = authenticator("").with_sessions(sessions);
+    let terms = Terms {
+        account: AccountId::new("111122223333").expect("an account"),
+        bearer: Bearer::User("anna".into()),
+        issued: NOW,
+        expires: NOW + 900,
+        policy: None,
+        policy_names: Vec::new(),
+        tags: Vec::new(),
+        passed_on: Vec::new(),
+        source_identity: None,
+    };
+    let issued = authenticator.issue(terms, &[7; SESSION_RANDOM_BYTES]).expect("there are sessions");
+    let preflight = |authorization: Option<&str>, date: &str, token: Option<&str>| {
         let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("localhost"));
-        headers.insert("x-amz-date", HeaderValue::from_str(date).expect("a date"));
-        if let Some(authorization) = authorization {
-            headers.insert("authorization", HeaderValue::from_str(authorization).expect("a header"));
-        }
+        let mut put = |name: &'static str, value: &str| headers.insert(name, value.parse().expect("a value"));
+        put("host", "localhost");
+        put("x-amz-date", date);
+        authorization.and_then(|authorization| put("authorization", authorization));
+        token.and_then(|token| put("x-amz-security-token", token));
         let message = Message { method: "POST", path: "/", query: None, authority: None, headers: &headers, body: &[] };
         authenticator.preflight(&message, NOW)
     };
@@ -409,11 +423,20 @@ fn much_is_known_before_the_body_is_read() {
         )
     };
     let whole = signed(ACCESS_KEY, "host;x-amz-date");
-    assert_eq!(preflight(Some(&whole), &date), Ok(true), "the signature itself takes the body");
-    assert_eq!(preflight(None, &date), Ok(false));
+    assert_eq!(preflight(Some(&whole), &date, None), Ok(true), "the signature itself takes the body");
+    assert_eq!(preflight(None, &date, None), Ok(false));
     let (unknown, uncovered) = (signed("AKIANOBODY", "host;x-amz-date"), signed(ACCESS_KEY, "x-amz-date"));
-    assert_eq!(preflight(Some(&unknown), &date), Err(Refusal::UnknownKey));
-    assert_eq!(preflight(Some(&uncovered), &date), Err(Refusal::Unsigned("host")));
-    assert!(matches!(preflight(Some(&whole), &date::write(NOW - 901)), Err(Refusal::Expired { .. })));
-    assert!(matches!(preflight(Some("AWS4-HMAC-SHA256"), &date), Err(Refusal::Incomplete(_))));
+    assert_eq!(preflight(Some(&unknown), &date, None), Err(Refusal::UnknownKey));
+    assert_eq!(preflight(Some(&uncovered), &date, None), Err(Refusal::Unsigned("host")));
+    assert!(matches!(preflight(Some(&whole), &date::write(NOW - 901), None), Err(Refusal::Expired { .. })));
+    assert!(matches!(preflight(Some("AWS4-HMAC-SHA256"), &date, None), Err(Refusal::Incomplete(_))));
+
+    let temporary = |key: &str| signed(key, "host;x-amz-date;x-amz-security-token");
+    let of_session = temporary(&issued.access_key);
+    assert_eq!(preflight(Some(&of_session), &date, Some(&issued.token)), Ok(true));
+    for (authorization, token) in
+        [(&of_session, "bm90aGluZw=="), (&temporary(ACCESS_KEY), &*issued.token), (&temporary(ACCESS_KEY), "x")]
+    {
+        assert_eq!(preflight(Some(authorization), &date, Some(token)), Err(Refusal::UnknownKey), "{token}");
+    }
 }

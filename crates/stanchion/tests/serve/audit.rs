@@ -169,6 +169,44 @@ fn who_is_refused_leaves_a_line_that_names_the_statement_and_no_secret_anywhere(
 }
 
 #[test]
+fn who_asks_for_temporary_credentials_leaves_a_line_without_them() {
+    let directory = directory();
+    let file = credentials(directory.path());
+    let owner = Key::create(&file, "111122223333", None);
+    let user = Key::create(&file, "111122223333", Some("anna"));
+    let server = start(directory.path(), &["--credentials", text(&file)]);
+    assert_eq!(owner.ask_for_session(&server, "Action=GetCallerIdentity").0, 200);
+    let (status, given) = user.ask_for_session(&server, "Action=GetSessionToken&DurationSeconds=900");
+    assert_eq!(status, 200, "{given}");
+    let role = "arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fnobody";
+    let assume = format!("Action=AssumeRole&RoleArn={role}&RoleSessionName=s&Policy=a-policy-stays-out");
+    assert_eq!(user.ask_for_session(&server, &assume).0, 400);
+    let named = assume.replace("&Policy=a-policy-stays-out", "").replace("RoleSessionName=s", "RoleSessionName=anna");
+    assert_eq!(user.ask_for_session(&server, &named).0, 403);
+    assert_eq!(user.ask_for_session(&server, "Action=GetFederationToken").0, 400);
+    let (code, said, _) = run(stanchion(&["inspect", "refused", "--data-dir", text(&directory.path().join("data"))]));
+    assert_eq!(code, 0);
+    assert!(said.contains("denied 1,"), "{said}");
+    assert_eq!(server.stop(), 0);
+
+    let lines = lines(&trail(directory.path()));
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert_eq!(count(&lines, Some("GetCallerIdentity"), "Success"), 1);
+    assert_eq!(count(&lines, Some("GetSessionToken"), "Success"), 1);
+    assert_eq!(count(&lines, Some("AssumeRole"), "ValidationError"), 1);
+    assert_eq!(count(&lines, Some("AssumeRole"), "AccessDenied"), 1);
+    let session = lines.iter().find(|line| line["action"] == "GetSessionToken").expect("a line");
+    assert_eq!(session["parameters"], json!({ "DurationSeconds": "900" }));
+    assert_eq!(session["caller"], "arn:aws:iam::111122223333:user/anna");
+    let written = fs::read_to_string(trail(directory.path())).expect("text");
+    for name in ["SecretAccessKey", "SessionToken", "AccessKeyId"] {
+        let value = given.split_once(&format!("<{name}>")).expect(name).1.split('<').next().expect("a value");
+        assert!(value.len() > 10 && !written.contains(value), "{name}");
+    }
+    assert!(!written.contains("a-policy-stays-out"));
+}
+
+#[test]
 fn a_full_file_gets_a_number_and_the_oldest_goes() {
     let directory = directory();
     let server = start(directory.path(), &["--audit-size", "1MiB", "--audit-files", "1"]);

@@ -44,26 +44,40 @@ impl Key {
 
     /// Returns a signed request in JSON.
     pub(crate) fn sign(&self, action: &str, body: &str) -> Vec<u8> {
+        self.sign_for("sqs", &[("x-amz-target", &format!("AmazonSQS.{action}"))], body)
+    }
+
+    /// Returns a request to a service, with signed headers whose names come after those that every request has.
+    fn sign_for(&self, service: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
         let Date { year, month, day, hour, minute, second } = Date::of(now);
         let date = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z");
-        let scope = format!("{}/us-east-1/sqs/aws4_request", &date[..8]);
+        let scope = format!("{}/us-east-1/{service}/aws4_request", &date[..8]);
         let hash = |text: &str| HEXLOWER.encode(&Sha256::digest(text));
-        let canonical = format!(
-            "POST\n/\n\nhost:localhost\nx-amz-date:{date}\nx-amz-target:AmazonSQS.{action}\n\nhost;x-amz-date;x-amz-target\n{}",
-            hash(body)
-        );
+        let headers = [&[("host", "localhost"), ("x-amz-date", &date)], headers].concat();
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hash(body));
         let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(&canonical));
         let key = scope.split('/').fold(format!("AWS4{}", self.secret).into_bytes(), |key, part| keyed(&key, part));
         let signature = HEXLOWER.encode(&keyed(&key, &text));
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!(
-            "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-date: {date}\r\nx-amz-target: AmazonSQS.{action}\r\n\
-             authorization: AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders=host;x-amz-date;x-amz-target, \
+            "POST / HTTP/1.1\r\n{lines}authorization: AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, \
              Signature={signature}\r\ncontent-length: {}\r\n\r\n{body}",
             self.id,
             body.len()
         )
         .into_bytes()
+    }
+
+    /// Asks for temporary credentials; `parameters` are those of a form beside the version.
+    pub(crate) fn ask_for_session(&self, server: &Server, parameters: &str) -> (u16, String) {
+        let body = format!("Version=2011-06-15&{parameters}");
+        let mut stream = server.connect();
+        stream.write_all(&self.sign_for("sts", &[], &body)).expect("the request is sent");
+        let (status, body) = Answers::new(stream).next().expect("an answer");
+        (status, String::from_utf8(body).expect("text"))
     }
 
     pub(crate) fn call(&self, server: &Server, action: &str, body: Value) -> (u16, Value) {
