@@ -1,5 +1,8 @@
 //! One connection: what it speaks, and how it ends.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -107,9 +110,11 @@ where
             }
         })
     };
-    let connection = http1::Builder::new()
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream, answer_timeout)), service);
+    // Lent, so that it closes last: a client that sees it close has its long poll given up, and what is sent from then on
+    // is not handed to it.
+    let mut stream = Patient::new(stream, answer_timeout);
+    let connection =
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(TokioIo::new(&mut stream), service);
     let mut connection = pin!(connection);
     let mut idle = pin!(activity.idle_for(idle_timeout));
     tokio::select! {

@@ -253,7 +253,8 @@ impl Answers {
         Answers { stream: BufReader::new(stream) }
     }
 
-    /// Says that the client sends no more, and waits until the server has closed the connection.
+    /// Says that the client sends no more, and waits until the server has closed the connection: then it has given up
+    /// what it waited for in the client's name.
     pub(crate) fn leave(self) {
         let stream = self.stream.into_inner();
         stream.shutdown(Shutdown::Write).expect("the connection is open");
