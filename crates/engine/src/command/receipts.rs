@@ -24,6 +24,17 @@ enum Place<'a> {
     Gone,
 }
 
+impl Place<'_> {
+    /// Returns how often the message was received.
+    fn receives(&self) -> u32 {
+        match self {
+            Place::Warm(message) => message.receives.count,
+            Place::Cold(_, message) => message.receives.count,
+            Place::Gone => 0,
+        }
+    }
+}
+
 impl Engine {
     pub(crate) fn delete(&self, id: QueueId, receipts: &[Receipt], now: Timestamp) -> Result<Decision, Error> {
         let queue = self.existing(id)?;
@@ -41,6 +52,8 @@ impl Engine {
             };
             outcomes.push(match place {
                 Place::Gone => Ok(()),
+                // Given back, so that nobody has a receipt. On a page it would not even be looked for.
+                _ if place.receives() == 0 => Ok(()),
                 Place::Warm(message) if queue.is_fifo() => {
                     let in_flight = matches!(message.state, State::InFlight { .. });
                     if in_flight && message.receives.count == receipt.receive_count {
@@ -148,12 +161,12 @@ impl Engine {
         is_released: bool,
         now: Timestamp,
     ) -> Result<(), ReceiptFault> {
-        let (count, in_flight) = match place {
+        let in_flight = match place {
             Place::Gone => return Err(ReceiptFault::NotAvailable),
-            Place::Warm(message) => (message.receives.count, matches!(message.state, State::InFlight { .. })),
-            Place::Cold(_, message) => (message.receives.count, false),
+            Place::Warm(message) => matches!(message.state, State::InFlight { .. }),
+            Place::Cold(..) => false,
         };
-        if count != receipt.receive_count {
+        if place.receives() != receipt.receive_count {
             return Err(ReceiptFault::NotAvailable);
         }
         if !in_flight || is_released {

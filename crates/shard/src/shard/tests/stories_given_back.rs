@@ -80,6 +80,22 @@ fn an_attempt_does_not_bring_again_what_was_given_back() {
 }
 
 #[test]
+fn a_receipt_that_nobody_was_given_deletes_nothing() {
+    check(
+        "
+        0s create q.fifo fifo=true content=true visibility=30
+        0s send q.fifo a.1 => ok
+        0s receive q.fifo => a.1
+        1s return q.fifo a.1 => ok
+        1s delete q.fifo a.1 => ok
+        2s receive q.fifo => a.1
+        2s delete q.fifo a.1 => ok
+        3s receive q.fifo => nothing
+        ",
+    );
+}
+
+#[test]
 fn only_the_last_receive_of_a_message_in_flight_can_be_given_back() {
     check(
         "
