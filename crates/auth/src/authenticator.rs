@@ -107,8 +107,7 @@ impl Authenticator {
         let is_known = match claim.token.as_deref() {
             None => known.directory.find(credential.access_key).is_some(),
             Some(token) => {
-                known.is_kept(&claim.credential, token)
-                    || known.temporary(token, &credential, self.sessions.as_ref()).is_some()
+                known.kept(&claim).is_some() || known.temporary(token, &credential, self.sessions.as_ref()).is_some()
             }
         };
         if is_known { Ok(true) } else { Err(Refusal::UnknownKey) }
@@ -178,11 +177,9 @@ impl Known {
         authenticator: &Authenticator,
     ) -> Result<Found, Refusal> {
         let token = claim.token.as_deref();
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(derived) = kept.get(&*claim.credential).filter(|derived| derived.goes_with(token)) {
-            return Ok(Found { derived: derived.clone(), is_new: false, is_dummy: false });
+        if let Some(derived) = self.kept(claim) {
+            return Ok(Found { derived, is_new: false, is_dummy: false });
         }
-        drop(kept);
         let home = &authenticator.region;
         let region = match self.directory.region(credential.region, home) {
             Some(region) => region,
@@ -221,10 +218,10 @@ impl Known {
         Some((opened.secret, Arc::new(principal), Some(temporary)))
     }
 
-    /// Tells whether a session token was good with these credentials before.
-    fn is_kept(&self, credential: &str, token: &str) -> bool {
+    /// Finds the signing key of a claim, if one was good before.
+    fn kept(&self, claim: &Claim<'_>) -> Option<Arc<SigningKey>> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        kept.get(credential).is_some_and(|derived| derived.goes_with(Some(token)))
+        kept.get(&*claim.credential).filter(|derived| derived.goes_with(claim.token.as_deref())).cloned()
     }
 
     fn keep(&self, credential: &str, derived: &Arc<SigningKey>) {

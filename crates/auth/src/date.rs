@@ -6,8 +6,7 @@ use stanchion_types::calendar::Date;
 
 /// Writes seconds since 1970.
 pub(crate) fn write(seconds: u64) -> String {
-    let Date { year, month, day, hour, minute, second } = Date::of(seconds);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    Date::of(seconds).basic()
 }
 
 /// Reads seconds since 1970.

@@ -1,10 +1,11 @@
 //! The secret that seals receipt handles.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::{fmt, process};
+
+use stanchion_keyring::private_file;
 
 /// 256 secret bits that a data directory keeps for its life: handles issued before a restart stay valid after it.
 #[derive(Clone)]
@@ -36,14 +37,7 @@ impl Secret {
             return Ok(secret);
         }
         let secret = Secret::random()?;
-        let path = directory.join(Secret::FILE);
-        let draft = directory.join(format!("{}.{}.tmp", Secret::FILE, process::id()));
-        let _ = fs::remove_file(&draft);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        file.write_all(&secret.0)?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)?;
-        File::open(directory)?.sync_all()?;
+        private_file::write(&directory.join(Secret::FILE), &secret.0)?;
         Ok(secret)
     }
 
@@ -80,6 +74,8 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

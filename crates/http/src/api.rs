@@ -100,9 +100,7 @@ impl Edge {
         let entry = Entry { id: &id, way, protocol, parts: &parts };
         let refuse = |error: &Error| stanchion_wire::encode_error(Some(protocol), error, &id);
         let limits = &self.options;
-        // A body that will be refused for its length takes no room, and is found out without reading any of it.
         let announced = incoming.size_hint().exact();
-        let wanted = announced.filter(|bytes| *bytes > limits.body_bytes_max as u64).map_or(announced, |_| Some(0));
         let mut is_stranger = false;
         if let Access::Keys(gatekeeper) = &self.access
             && announced.is_none_or(|bytes| bytes > SMALL_BYTES as u64)
@@ -117,17 +115,18 @@ impl Edge {
                 }
             }
         }
-        let _room = match inbound.enter(wanted, limits.body_bytes_max, is_stranger).await {
+        // A body that will be refused for its length takes no room, and is found out without reading any of it.
+        if announced.is_some_and(|bytes| bytes > limits.body_bytes_max as u64) {
+            body::linger(incoming, &parts.headers);
+            return Ok(unread(refuse(&too_large(limits.body_bytes_max)), &id));
+        }
+        let _room = match inbound.enter(announced, limits.body_bytes_max, is_stranger).await {
             Ok(room) => room,
             Err(error) => {
                 body::linger(incoming, &parts.headers);
                 return Ok(unread(refuse(&error), &id));
             }
         };
-        if announced.is_some_and(|bytes| bytes > limits.body_bytes_max as u64) {
-            body::linger(incoming, &parts.headers);
-            return Ok(unread(refuse(&too_large(limits.body_bytes_max)), &id));
-        }
         let body = match body::read(incoming, limits.body_bytes_max, limits.body_timeout).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return Ok(unread(refuse(&too_large(limits.body_bytes_max)), &id)),

@@ -101,14 +101,7 @@ where
     let activity = Arc::new(Activity::new());
     let service = {
         let activity = activity.clone();
-        service_fn(move |request| {
-            let (site, request_under_way) = (site.clone(), activity.begin());
-            async move {
-                let answer = site.answer(request, way).await;
-                drop(request_under_way);
-                answer
-            }
-        })
+        service_fn(move |request| answer(site.clone(), activity.begin(), request, way))
     };
     // Lent, so that it closes last: a client that sees it close has its long poll given up, and what is sent from then on
     // is not handed to it.
@@ -150,14 +143,7 @@ where
     let activity = Arc::new(Activity::new());
     let service = {
         let activity = activity.clone();
-        service_fn(move |request| {
-            let (site, request_under_way) = (site.clone(), activity.begin());
-            async move {
-                let answer = site.answer(request, way).await;
-                drop(request_under_way);
-                answer
-            }
-        })
+        service_fn(move |request| answer(site.clone(), activity.begin(), request, way))
     };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Patient::new(stream, answer_timeout)), service));
     tokio::select! {
@@ -168,6 +154,18 @@ where
     }
     connection.as_mut().graceful_shutdown();
     connection.await.map_err(Into::into)
+}
+
+/// Answers a request, which is under way until its answer is there.
+async fn answer(
+    site: Arc<Site>,
+    under_way: UnderWay,
+    request: Request<Incoming>,
+    way: Way,
+) -> Result<Response<Full<Bytes>>, BodyError> {
+    let answer = site.answer(request, way).await;
+    drop(under_way);
+    answer
 }
 
 /// What is under way on a connection.

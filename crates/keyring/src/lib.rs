@@ -1,7 +1,7 @@
 //! Keys that encrypt what is at rest. A [`DataKey`] encrypts content. It is stored only [wrapped](Wrapped), encrypted
 //! itself under a key of the [`Keyring`], so that changing that key means wrapping a few data keys anew and not touching
 //! the content. A [`Source`] says where the keyring comes from. A [`KeyService`](service::KeyService) keeps keys that queues
-//! name; the keyring can be one.
+//! name; the keyring can be one. A [`private_file`] holds a keyring, or another secret, for nobody but its owner.
 //!
 //! The crate does not know what is encrypted, in which files it is, or which nonces are used up: whoever has a data key
 //! sees to it that no nonce is used twice. No key shows in `Debug`, and the memory of each is wiped when it goes.
@@ -10,6 +10,7 @@
 
 mod data_key;
 mod keyring;
+pub mod private_file;
 pub mod service;
 pub mod source;
 mod wrapped;

@@ -1,16 +1,16 @@
 //! Where a keyring comes from.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use crate::Keyring;
+use crate::{Keyring, private_file};
 
 /// A longer text is no keyring, in bytes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -116,7 +116,7 @@ pub fn create(path: &Path, keyring: &Keyring) -> io::Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    make(path, keyring)
+    private_file::write(path, keyring.print().as_bytes())
 }
 
 /// Writes a keyring in place of the one in a file, durably and as a whole.
@@ -124,7 +124,7 @@ pub fn create(path: &Path, keyring: &Keyring) -> io::Result<()> {
 /// # Errors
 /// Whatever keeps it from being written; the file is as it was then.
 pub fn replace(path: &Path, keyring: &Keyring) -> io::Result<()> {
-    make(&path.canonicalize()?, keyring)
+    private_file::write(&path.canonicalize()?, keyring.print().as_bytes())
 }
 
 fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
@@ -163,23 +163,6 @@ fn run(command: &str) -> Result<Zeroizing<String>, String> {
         return Err(format!("the command ended with {status}"));
     }
     Ok(text)
-}
-
-fn make(path: &Path, keyring: &Keyring) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
-    // One that a crash has left may have been given to others meanwhile.
-    match std::fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(keyring.print().as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]

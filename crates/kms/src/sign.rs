@@ -25,9 +25,8 @@ pub(crate) struct Request<'a> {
 /// Returns the headers that a signature needs: names and values.
 pub(crate) fn sign(request: &Request<'_>, credentials: &Credentials) -> Vec<(&'static str, Zeroizing<String>)> {
     let Request { host, region, target, content_type, body, now } = request;
-    let Date { year, month, day, hour, minute, second } = Date::of(*now);
-    let date = format!("{year:04}{month:02}{day:02}");
-    let moment = format!("{date}T{hour:02}{minute:02}{second:02}Z");
+    let moment = Date::of(*now).basic();
+    let date = &moment[..8];
     let token = credentials.session_token.as_ref().map(|token| token.as_str());
     let (token_line, token_name) = match token {
         Some(token) => (Zeroizing::new(format!("x-amz-security-token:{token}\n")), ";x-amz-security-token"),
@@ -44,7 +43,7 @@ pub(crate) fn sign(request: &Request<'_>, credentials: &Credentials) -> Vec<(&'s
     let text = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}");
 
     let mut key = Zeroizing::new(format!("AWS4{}", *credentials.secret).into_bytes());
-    for part in [&date, *region, SERVICE, "aws4_request"] {
+    for part in [date, *region, SERVICE, "aws4_request"] {
         key = Zeroizing::new(hmac(&key, part.as_bytes()));
     }
     let signature = HEXLOWER.encode(&hmac(&key, text.as_bytes()));

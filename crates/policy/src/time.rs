@@ -4,8 +4,7 @@ use stanchion_types::calendar::Date;
 
 /// Writes seconds since 1970 as `2026-11-21T18:00:00Z`.
 pub(crate) fn write(seconds: u64) -> String {
-    let Date { year, month, day, hour, minute, second } = Date::of(seconds);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    Date::of(seconds).extended()
 }
 
 /// Reads a moment as seconds since 1970: a number, a day such as `2026-11-21`, or a day with a time in UTC or with an

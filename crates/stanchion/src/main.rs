@@ -13,7 +13,6 @@ mod credentials;
 mod declared;
 mod exchange;
 mod logging;
-mod private_file;
 mod session_key;
 mod settings;
 mod storage;

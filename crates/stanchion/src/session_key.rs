@@ -10,10 +10,8 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use stanchion_auth::SessionKey;
-use stanchion_keyring::{DataKey, Keyring, Source, Wrapped};
+use stanchion_keyring::{DataKey, Keyring, Source, Wrapped, private_file};
 use zeroize::Zeroizing;
-
-use crate::private_file;
 
 /// Name of the file in the data directory.
 const FILE: &str = "session-key";

@@ -31,6 +31,15 @@ pub fn is_meant(query: Option<&str>, body: &[u8]) -> bool {
     parameters.find_map(|parameter| parameter.strip_prefix(b"Version=")) == Some(VERSION.as_bytes())
 }
 
+/// Does an action, or says why not.
+type Act = fn(&Call<'_>, &Form<'_>) -> Result<Answer, Refusal>;
+
+const ACTIONS: [(&str, Act); 3] = [
+    ("AssumeRole", assume_role::assume_role),
+    ("GetCallerIdentity", |call, _| Ok(reply::caller_identity(call.principal))),
+    ("GetSessionToken", session_token::get_session_token),
+];
+
 /// What of a request an audit trail may tell: neither policies nor tokens.
 const TOLD: [&str; 4] = ["RoleArn", "RoleSessionName", "SourceIdentity", "DurationSeconds"];
 /// How much of each, in characters; the longest that is legal.
@@ -56,18 +65,18 @@ pub fn answer(call: &Call<'_>, query: Option<&str>, body: &[u8], id: &RequestId)
         Err(refusal) => return Answered::of("", Vec::new(), Err(refusal), call, id),
     };
     let asked = form.get("Action");
-    let action = ["AssumeRole", "GetCallerIdentity", "GetSessionToken"].into_iter().find(|name| asked == Some(name));
-    let done = match (action, asked) {
-        _ if call.is_anonymous() => Err(Refusal::missing_token()),
-        (Some("AssumeRole"), _) => assume_role::assume_role(call, &form),
-        (Some("GetCallerIdentity"), _) => Ok(reply::caller_identity(call.principal)),
-        (Some(_), _) => session_token::get_session_token(call, &form),
-        (None, Some(other)) => Err(Refusal::unknown_action(other)),
-        (None, None) => Err(Refusal::missing_action()),
+    let Some((action, act)) = ACTIONS.into_iter().find(|(name, _)| asked == Some(*name)) else {
+        let refusal = match asked {
+            _ if call.is_anonymous() => Refusal::missing_token(),
+            Some(other) => Refusal::unknown_action(other),
+            None => Refusal::missing_action(),
+        };
+        return Answered::of("", Vec::new(), Err(refusal), call, id);
     };
     let told = |name| Some((name, form.get(name)?.chars().take(TOLD_MAX).collect()));
-    let parameters = if action.is_some() { TOLD.into_iter().filter_map(told).collect() } else { Vec::new() };
-    Answered::of(action.unwrap_or_default(), parameters, done, call, id)
+    let parameters = TOLD.into_iter().filter_map(told).collect();
+    let done = if call.is_anonymous() { Err(Refusal::missing_token()) } else { act(call, &form) };
+    Answered::of(action, parameters, done, call, id)
 }
 
 impl Answered {

@@ -43,12 +43,11 @@ pub(crate) fn caller_identity(principal: &Principal) -> Answer {
 
 /// Returns credentials as a member of an answer; `expires` is in seconds since 1970.
 pub(crate) fn credentials(issued: &Issued, expires: u64) -> (&'static str, Value) {
-    let Date { year, month, day, hour, minute, second } = Date::of(expires);
     let members = vec![
         text("AccessKeyId", issued.access_key.as_str()),
         text("SecretAccessKey", issued.secret.reveal()),
         text("SessionToken", issued.token.as_str()),
-        text("Expiration", format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")),
+        text("Expiration", Date::of(expires).extended()),
     ];
     ("Credentials", Value::Members(members))
 }

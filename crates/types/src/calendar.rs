@@ -37,6 +37,18 @@ impl Date {
         Date { year, month, day, hour: second / 3600, minute: second / 60 % 60, second: second % 60 }
     }
 
+    /// Writes it as signatures do: `20150830T123600Z`.
+    pub fn basic(&self) -> String {
+        let Date { year, month, day, hour, minute, second } = self;
+        format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    }
+
+    /// Writes it as documents do: `2015-08-30T12:36:00Z`.
+    pub fn extended(&self) -> String {
+        let Date { year, month, day, hour, minute, second } = self;
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// Returns the seconds since 1970 began; `None` unless every part is in its range. The last days of short months
     /// count as the first of the next.
     pub fn seconds(&self) -> Option<u64> {
@@ -70,6 +82,12 @@ mod tests {
             assert_eq!(Date::of(seconds), date);
             assert_eq!(date.seconds(), Some(seconds));
         }
+    }
+
+    #[test]
+    fn a_date_is_written_in_two_ways() {
+        let date = Date::of(1_440_938_160);
+        assert_eq!((date.basic().as_str(), date.extended().as_str()), ("20150830T123600Z", "2015-08-30T12:36:00Z"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The one place where it is decided what a caller may do.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use stanchion_engine::command::{Command, Reply};
@@ -45,17 +44,12 @@ impl Broker {
         let Envelope { action, queue, request } = envelope;
         let arn = queue.map(|locator| address(caller, locator));
         if let Authority::Policies(principal, circumstances) = &caller.authority {
-            let case = Case { broker: self, caller, principal, circumstances, decision: RefCell::default() };
-            let judged = case.judge(action, arn.as_ref(), &request);
-            *decision = case.decision.into_inner();
-            judged?;
+            let mut case = Case { broker: self, caller, principal, circumstances, decision };
+            case.judge(action, arn.as_ref(), &request)?;
             if let Ok(Request::StartMessageMoveTask(StartMessageMoveTask { source, destination: None, .. })) = &request
             {
                 let origins = self.origins(source).await?;
-                let case = Case { broker: self, caller, principal, circumstances, decision: RefCell::default() };
-                let judged = origins.iter().try_for_each(|queue| case.ask(Action::SendMessage, queue, &[]));
-                *decision = case.decision.into_inner();
-                judged?;
+                origins.iter().try_for_each(|queue| case.ask(Action::SendMessage, queue, &[]))?;
             }
         }
         let target = match arn {
@@ -130,12 +124,17 @@ struct Case<'a> {
     principal: &'a Principal,
     circumstances: &'a Circumstances,
     /// What was said last.
-    decision: RefCell<Option<Decision>>,
+    decision: &'a mut Option<Decision>,
 }
 
 impl Case<'_> {
     /// Asks the policies about everything that a request needs.
-    fn judge(&self, action: Action, queue: Option<&QueueArn>, request: &Result<Request, Error>) -> Result<(), Error> {
+    fn judge(
+        &mut self,
+        action: Action,
+        queue: Option<&QueueArn>,
+        request: &Result<Request, Error>,
+    ) -> Result<(), Error> {
         let tags = request.as_ref().map(request_tags).unwrap_or_default();
         if let Some(queue) = queue {
             return self.ask(action, queue, &tags);
@@ -173,12 +172,12 @@ impl Case<'_> {
         }
     }
 
-    fn ask_all(&self, actions: &[Action], queue: &QueueArn) -> Result<(), Error> {
+    fn ask_all(&mut self, actions: &[Action], queue: &QueueArn) -> Result<(), Error> {
         actions.iter().try_for_each(|action| self.ask(*action, queue, &[]))
     }
 
     /// Asks about a queue, whether or not it exists: that one does not is nothing to tell to whom it is forbidden.
-    fn ask(&self, action: Action, queue: &QueueArn, request_tags: &[(String, String)]) -> Result<(), Error> {
+    fn ask(&mut self, action: Action, queue: &QueueArn, request_tags: &[(String, String)]) -> Result<(), Error> {
         let driver = self.broker.owner(queue);
         let tags = || {
             let copy = |tags: &std::collections::BTreeMap<String, String>| {
@@ -191,14 +190,14 @@ impl Case<'_> {
     }
 
     /// Asks about all queues of the caller's account.
-    fn ask_in_account(&self, action: Action) -> Result<(), Error> {
+    fn ask_in_account(&mut self, action: Action) -> Result<(), Error> {
         let (region, account) = (&self.caller.region, self.caller.account);
         let resource = format!("arn:aws:sqs:{region}:{account}:*");
         self.decide(action, &resource, account, &Rules::None, &[], &Vec::new)
     }
 
     fn decide(
-        &self,
+        &mut self,
         action: Action,
         resource: &str,
         owner: AccountId,
@@ -231,7 +230,7 @@ impl Case<'_> {
             }
         };
         if decision.allowed {
-            self.decision.replace(Some(decision));
+            *self.decision = Some(decision);
             return Ok(());
         }
         let statement = decision.statement.as_ref().map(ToString::to_string);
@@ -245,7 +244,7 @@ impl Case<'_> {
             decision.reason
         );
         let error = Error::new(Code::AccessDenied, decision.denial(&question));
-        self.decision.replace(Some(decision));
+        *self.decision = Some(decision);
         Err(error)
     }
 }

@@ -5,9 +5,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use stanchion_auth::NewKey;
+use stanchion_keyring::private_file;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
-
-use crate::private_file;
 
 /// Adds a key for a user, or without a name for the account itself. Account and user are made if they are not there.
 ///

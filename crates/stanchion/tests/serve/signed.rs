@@ -50,8 +50,7 @@ impl Key {
     /// Returns a request to a service, with signed headers whose names come after those that every request has.
     fn sign_for(&self, service: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
-        let Date { year, month, day, hour, minute, second } = Date::of(now);
-        let date = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z");
+        let date = Date::of(now).basic();
         let scope = format!("{}/us-east-1/{service}/aws4_request", &date[..8]);
         let hash = |text: &str| HEXLOWER.encode(&Sha256::digest(text));
         let headers = [&[("host", "localhost"), ("x-amz-date", &date)], headers].concat();
