@@ -13,6 +13,9 @@ const RESTS: [(u64, u64, u64); 3] = [(0, 50, 400), (50, 5, 100), (100, 2, 50)];
 /// The rest when nobody asks for anything.
 const IDLE_REST_MS: u64 = 1;
 
+/// The longest rest: a step that seems to have taken hours began before the wall clock jumped ahead.
+const REST_MAX_MS: u64 = 10_000;
+
 /// Nobody asks for anything when nobody has for so long: who comes more rarely waits for one large step at most.
 const IDLE_MS: u64 = 5_000;
 
@@ -90,7 +93,7 @@ fn rest_ms(pressure: u64, took_ms: u64) -> u64 {
     let after = RESTS.partition_point(|(from, ..)| *from <= pressure).clamp(1, RESTS.len() - 1);
     let ((from, long, more), (to, short, less)) = (RESTS[after - 1], RESTS[after]);
     let between = |high: u64, low: u64| low + (high - low) * (to - pressure) / (to - from);
-    between(long, short).max(took_ms.saturating_mul(between(more, less)) / 100)
+    between(long, short).max(took_ms.saturating_mul(between(more, less)) / 100).min(REST_MAX_MS)
 }
 
 #[cfg(test)]
@@ -109,7 +112,18 @@ mod tests {
     fn a_rest_after_a_slow_step_leaves_clients_their_share_of_the_time() {
         let rests = [0, 25, 50, 75, 100].map(|pressure| rest_ms(pressure, 200));
         assert_eq!(rests, [800, 500, 200, 150, 100]);
-        assert_eq!(rest_ms(100, u64::MAX), u64::MAX / 100);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_during_a_step_lets_the_next_one_wait_for_seconds_and_not_for_hours() {
+        let mut pace = Pace::new(NOW);
+        pace.begin(NOW, 0);
+        pace.wrote(7);
+        let later = NOW.plus_seconds(6 * 3600);
+        pace.asked(later);
+        pace.synced(7, later, || 0);
+        assert_eq!(pace.resume_at(), later.plus_millis(REST_MAX_MS));
+        assert_eq!(rest_ms(100, u64::MAX), REST_MAX_MS);
     }
 
     #[test]
