@@ -192,6 +192,7 @@ impl Broker {
     pub async fn close(&self) -> Result<(), Failure> {
         let mut result = Ok(());
         for driver in &self.drivers {
+            driver.take_gathered();
             let tail = driver.with_shard(Shard::tail);
             match driver.wait_durable(tail).await {
                 Ok(()) => _ = snapshots::take(driver).await,

@@ -44,7 +44,6 @@ impl Carried {
             id: Some(message.id),
             message: NewMessage {
                 body: content.body.to_owned(),
-                body_md5: content.body_md5,
                 attributes: content.attributes.iter().copied().map(content::Attribute::to_owned).collect(),
                 attributes_md5: None,
                 trace_header: content.trace_header.map(str::to_owned),

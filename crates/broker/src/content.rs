@@ -16,13 +16,18 @@
 //! ```
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use stanchion_types::message::{AttributeValue, Md5, MessageAttribute, NewMessage};
 
+use crate::md5::md5_of_each;
+
 pub(crate) mod sealed;
 
 const VERSION: u8 = 1;
+/// Where the digest stands.
+const DIGEST: Range<usize> = 2..18;
 
 const HAS_GROUP: u8 = 1;
 const HAS_DEDUPLICATION: u8 = 2;
@@ -99,42 +104,69 @@ impl fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// Writes the content of a message. The deduplication id is an argument because it may be computed from the body.
-pub(crate) fn encode(message: &NewMessage, sender_id: &str, deduplication_id: Option<&str>) -> Bytes {
-    // The lengths of texts take at most five bytes each; one allocation serves them all.
-    let attributes: usize = message.attributes.iter().map(|a| a.name.len() + a.data_type.len() + 16).sum();
-    let mut out = Vec::with_capacity(512 + message.size() + attributes + sender_id.len());
-    let flag = |present: bool, bit: u8| if present { bit } else { 0 };
-    out.push(VERSION);
-    out.push(
-        flag(message.group_id.is_some(), HAS_GROUP)
-            | flag(deduplication_id.is_some(), HAS_DEDUPLICATION)
-            | flag(message.trace_header.is_some(), HAS_TRACE),
-    );
-    out.extend_from_slice(&message.body_md5.0);
-    put_bytes(&mut out, sender_id.as_bytes());
-    let optional = [message.group_id.as_deref(), deduplication_id, message.trace_header.as_deref()];
-    for text in optional.into_iter().flatten() {
-        put_bytes(&mut out, text.as_bytes());
+/// The content of a message that lacks the digest of its body. To compute the digests of several is hardly more work than
+/// that of one.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    bytes: Vec<u8>,
+    /// Where the body begins.
+    body: usize,
+}
+
+impl Draft {
+    /// Writes the content of a message. The deduplication id is an argument because it may be computed from the body.
+    pub(crate) fn new(message: &NewMessage, sender_id: &str, deduplication_id: Option<&str>) -> Draft {
+        // The lengths of texts take at most five bytes each; one allocation serves them all.
+        let attributes: usize = message.attributes.iter().map(|a| a.name.len() + a.data_type.len() + 16).sum();
+        let mut out = Vec::with_capacity(512 + message.size() + attributes + sender_id.len());
+        let flag = |present: bool, bit: u8| if present { bit } else { 0 };
+        out.push(VERSION);
+        out.push(
+            flag(message.group_id.is_some(), HAS_GROUP)
+                | flag(deduplication_id.is_some(), HAS_DEDUPLICATION)
+                | flag(message.trace_header.is_some(), HAS_TRACE),
+        );
+        out.extend_from_slice(&[0; DIGEST.end - DIGEST.start]);
+        put_bytes(&mut out, sender_id.as_bytes());
+        let optional = [message.group_id.as_deref(), deduplication_id, message.trace_header.as_deref()];
+        for text in optional.into_iter().flatten() {
+            put_bytes(&mut out, text.as_bytes());
+        }
+        put_number(&mut out, message.attributes.len());
+        for attribute in &message.attributes {
+            put_bytes(&mut out, attribute.name.as_bytes());
+            put_bytes(&mut out, attribute.data_type.as_bytes());
+            out.push(match attribute.value {
+                AttributeValue::Text(_) => TEXT,
+                AttributeValue::Binary(_) => BINARY,
+            });
+            put_bytes(&mut out, attribute.value.bytes());
+        }
+        put_bytes(&mut out, message.body.as_bytes());
+        Draft { body: out.len() - message.body.len(), bytes: out }
     }
-    put_number(&mut out, message.attributes.len());
-    for attribute in &message.attributes {
-        put_bytes(&mut out, attribute.name.as_bytes());
-        put_bytes(&mut out, attribute.data_type.as_bytes());
-        out.push(match attribute.value {
-            AttributeValue::Text(_) => TEXT,
-            AttributeValue::Binary(_) => BINARY,
-        });
-        put_bytes(&mut out, attribute.value.bytes());
+
+    /// Returns how long the content is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
     }
-    put_bytes(&mut out, message.body.as_bytes());
-    out.into()
+
+    /// Returns the MD5 of each body, which clients compare with their own: over its UTF-8 bytes.
+    pub(crate) fn digests(drafts: &[Draft]) -> Vec<Md5> {
+        md5_of_each(&drafts.iter().map(|draft| &draft.bytes[draft.body..]).collect::<Vec<_>>())
+    }
+
+    /// Returns the content.
+    pub(crate) fn complete(mut self, digest: &Md5) -> Bytes {
+        self.bytes[DIGEST].copy_from_slice(&digest.0);
+        self.bytes.into()
+    }
 }
 
 /// Reads the content of a message.
 ///
 /// # Errors
-/// [`Damage`] if the bytes were not written by [`encode`]; no input panics.
+/// [`Damage`] if the bytes are no [`Draft`] that was completed; no input panics.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Content<'_>, Damage> {
     let mut reader = Reader { rest: bytes };
     if reader.byte("version")? != VERSION {

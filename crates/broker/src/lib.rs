@@ -22,6 +22,7 @@ mod driver;
 mod entropy;
 mod failure;
 mod handles;
+mod md5;
 mod policies;
 mod repair;
 mod restore;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Deduplication, Reply, Submission};
 use stanchion_engine::ids::{ContentAddress, DeduplicationHash, Entropy, GroupKey, QueueId};
-use stanchion_shard::{Input, Options, Output, Shard, Ticket};
+use stanchion_shard::{Asked, Input, Options, Output, Shard, Ticket};
 use stanchion_types::attributes::AttributeChange;
 use stanchion_types::{AccountId, QueueArn, QueueName, Region, Timestamp};
 
@@ -171,7 +171,7 @@ impl World {
     fn ask(&mut self, command: Command) -> Reply {
         self.tickets += 1;
         let (ticket, entropy) = (Ticket(self.tickets), Entropy(u128::from(self.tickets)));
-        let answer = self.handle(Input::Command { ticket, command, entropy });
+        let answer = self.handle(Input::Command(Asked { ticket, command, entropy }));
         answer.expect("a shard with a journal that is durable at once answers at once")
     }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Deduplication, Receipt, Receive, Reply, Submission};
 use stanchion_engine::ids::{DeduplicationHash, Entropy, GroupKey, QueueId};
-use stanchion_shard::{Input, Options, Output, Record, Shard, Ticket};
+use stanchion_shard::{Asked, Input, Options, Output, Record, Shard, Ticket};
 use stanchion_types::{AccountId, QueueArn, QueueName, Region, Timestamp};
 
 const MESSAGES: u64 = 300_000;
@@ -210,7 +210,8 @@ impl World {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let entropy = Entropy(u128::from(self.tickets));
-        self.handle(Input::Command { ticket, command, entropy }).expect("a journal durable at once answers at once")
+        self.handle(Input::Command(Asked { ticket, command, entropy }))
+            .expect("a journal durable at once answers at once")
     }
 
     fn handle(&mut self, input: Input) -> Option<Reply> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Submission};
 use stanchion_engine::ids::Entropy;
-use stanchion_shard::{Input, Options, Output, Shard, Ticket};
+use stanchion_shard::{Asked, Input, Options, Output, Shard, Ticket};
 use stanchion_types::{AccountId, QueueArn, QueueName, Region, Timestamp};
 
 fn main() {
@@ -25,7 +25,7 @@ fn main() {
             ticket += 1;
             let now = Timestamp::from_millis(1_000_000 + ticket / 100);
             let entropy = Entropy(u128::from(ticket));
-            shard.handle(now, Input::Command { ticket: Ticket(ticket), command, entropy });
+            shard.handle(now, Input::Command(Asked { ticket: Ticket(ticket), command, entropy }));
             while let Some(output) = shard.poll_output() {
                 if let Output::Append(record) = output {
                     shard.handle(now, Input::Durable(record.position));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Deduplication, Receipt, Receive, Reply, Submission};
 use stanchion_engine::ids::{DeduplicationHash, Entropy, GroupKey, QueueId};
-use stanchion_shard::{Input, Options, Output, Record, Shard, Ticket};
+use stanchion_shard::{Asked, Input, Options, Output, Record, Shard, Ticket};
 use stanchion_types::{AccountId, QueueArn, QueueName, Region, Timestamp};
 
 const MESSAGES: usize = 200_000;
@@ -94,7 +94,7 @@ impl World {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let now = Timestamp::from_millis(1_000_000 + self.tickets / 100);
-        self.shard.handle(now, Input::Command { ticket, command, entropy: Entropy(u128::from(self.tickets)) });
+        self.shard.handle(now, Input::Command(Asked { ticket, command, entropy: Entropy(u128::from(self.tickets)) }));
         let mut answer = None;
         while let Some(output) = self.shard.poll_output() {
             match output {

@@ -29,18 +29,25 @@ pub struct Ticket(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadId(pub u64);
 
+/// What a caller asks.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who waits for the reply.
+    pub ticket: Ticket,
+    /// What is asked.
+    pub command: Command,
+    /// Chance for this command.
+    pub entropy: Entropy,
+}
+
 /// What happens to a shard.
 #[derive(Debug)]
 pub enum Input {
     /// A caller asks something.
-    Command {
-        /// Who waits for the reply.
-        ticket: Ticket,
-        /// What is asked.
-        command: Command,
-        /// Chance for this command.
-        entropy: Entropy,
-    },
+    Command(Asked),
+    /// Callers ask something at one moment. Their commands are decided one after the other, and one record holds all that
+    /// comes of them.
+    Commands(Vec<Asked>),
     /// All records up to this position are durable.
     Durable(u64),
     /// A read is done; `None` if it failed.

@@ -6,7 +6,7 @@ use stanchion_engine::command::Command;
 use stanchion_engine::ids::Entropy;
 use stanchion_engine::{Blocks, ChunkPart, Wish};
 
-use crate::{ReadId, Ticket};
+use crate::{Asked, ReadId, Ticket};
 
 /// A command that is decided again when what it needs is there.
 #[derive(Clone, Debug)]
@@ -16,6 +16,14 @@ pub(crate) struct Job {
     pub(crate) entropy: Entropy,
     /// What was read for it before, and is needed until it is decided.
     pub(crate) blocks: Blocks,
+}
+
+impl Job {
+    /// Makes a job of a command for which nothing was read.
+    pub(crate) fn new(asked: Asked) -> Job {
+        let Asked { ticket, command, entropy } = asked;
+        Job { ticket, command, entropy, blocks: Blocks::default() }
+    }
 }
 
 /// A read under way.

@@ -239,9 +239,17 @@ impl Shard {
         }
         self.advance();
         match input {
-            Input::Command { ticket, command, entropy } => {
+            Input::Command(asked) => {
                 self.sweep.asked(self.now);
-                self.decide(Job { ticket, command, entropy, blocks: Blocks::default() });
+                self.decide(Job::new(asked));
+            }
+            Input::Commands(asked) => {
+                self.sweep.asked(self.now);
+                for asked in asked {
+                    // A dead letter that came with the command before may have grown too old.
+                    self.advance();
+                    self.decide(Job::new(asked));
+                }
             }
             Input::Loaded { read, bytes } => self.loaded(read, bytes),
             Input::Fetched { read, pieces } => self.fetched(read, pieces),

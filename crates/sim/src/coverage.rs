@@ -25,7 +25,7 @@ macro_rules! marks {
 }
 
 marks! {
-    Sent, SentDuplicate, SentRefused, Imported, ImportRefused,
+    AskedTogether, Sent, SentDuplicate, SentRefused, Imported, ImportRefused,
     HandedOutStandard, HandedOutFifo, HandedOutAgain, HandedOutDeadLetter, HandedOutWithoutHiding, AttemptRepeated,
     ReceivedNothing, ReceiveParked, ReceiveCancelled, ReceiveOverLimit,
     Deleted, DeletedFromPage, DeleteExpired,

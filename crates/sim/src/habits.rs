@@ -43,6 +43,9 @@ const COMMANDS: [(Asked, u64); 13] = [
 /// history with or without it, but for what the room changes.
 pub const ROOM: u64 = 5 << 40;
 
+/// The branch that says what is asked together with something, likewise.
+pub const COMPANY: u64 = 6 << 40;
+
 /// What happens in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {

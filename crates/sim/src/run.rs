@@ -9,7 +9,7 @@ use crate::chance::Chance;
 use crate::coverage::Coverage;
 use crate::disk::{Cuts, Disk};
 use crate::generate::{self, Names};
-use crate::habits::{Clock, Habits, ROOM, Step};
+use crate::habits::{COMPANY, Clock, Habits, ROOM, Step};
 use crate::journal::Store;
 use crate::sabotage::Sabotage;
 use crate::shadow::Violation;
@@ -163,7 +163,19 @@ fn random_step<S: Store>(
     match habits.step(chance) {
         Step::Ask => {
             let command = generate::command(world, names, habits, chance);
-            world.ask(command, chance.wide())?;
+            let asked = (command, chance.wide());
+            let mut company = chance.branch(COMPANY);
+            match company.percent(10) {
+                true => {
+                    let others = (0..=company.below(4)).map(|_| {
+                        let command = generate::command(world, names, habits, &mut company);
+                        (command, company.wide())
+                    });
+                    let together = std::iter::once(asked).chain(others).collect();
+                    world.ask_together(together)?;
+                }
+                false => _ = world.ask(asked.0, asked.1)?,
+            }
         }
         Step::Sync => world.sync(durable + 1 + chance.below((tail - durable).max(1)))?,
         Step::Answer if world.reads() > 0 => {

@@ -9,7 +9,7 @@ use stanchion_engine::command::{Command, Receipt, Reply};
 use stanchion_engine::event::{Event, codec};
 use stanchion_engine::ids::{ContentAddress, Entropy, QueueId, Span, TaskId};
 use stanchion_engine::usage::Space;
-use stanchion_shard::{Damage, Input, Options, Output, ReadId, Record, Shard, Ticket};
+use stanchion_shard::{Asked, Damage, Input, Options, Output, ReadId, Record, Shard, Ticket};
 use stanchion_types::Timestamp;
 
 use crate::coverage::Mark;
@@ -184,15 +184,27 @@ impl<S: Store> World<S> {
 
     /// Asks the shard something.
     pub fn ask(&mut self, command: Command, entropy: u128) -> Result<Ticket, Violation> {
+        let asked = self.announce(command, entropy);
+        let ticket = asked.ticket;
+        self.turn(Input::Command(asked))?;
+        Ok(ticket)
+    }
+
+    /// Asks the shard several things at one moment.
+    pub fn ask_together(&mut self, commands: Vec<(Command, u128)>) -> Result<(), Violation> {
+        self.oracle.coverage.hit(Mark::AskedTogether);
+        let asked = commands.into_iter().map(|(command, entropy)| self.announce(command, entropy)).collect();
+        self.turn(Input::Commands(asked))
+    }
+
+    fn announce(&mut self, command: Command, entropy: u128) -> Asked {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.note(|| format!("{ticket:?} asks {command:?}"));
         self.oracle.asked(ticket, command.clone());
         self.oracle.coverage.operation(name_of(&command));
         self.asked.insert(ticket, command.clone());
-        let command = self.sabotage.command(command);
-        self.turn(Input::Command { ticket, command, entropy: Entropy(entropy) })?;
-        Ok(ticket)
+        Asked { ticket, command: self.sabotage.command(command), entropy: Entropy(entropy) }
     }
 
     /// Lets the shard look at the clock.

@@ -39,8 +39,6 @@ pub struct MessageAttribute {
 pub struct NewMessage {
     /// Body: at least one character, only legal ones.
     pub body: String,
-    /// Digest of the body.
-    pub body_md5: Md5,
     /// Message attributes in ascending order of name, at most 10.
     pub attributes: Vec<MessageAttribute>,
     /// Digest of the message attributes, if there are any.
@@ -213,7 +211,6 @@ mod tests {
     fn size_counts_names_types_and_values_of_attributes() {
         let message = NewMessage {
             body: "é".into(),
-            body_md5: Md5([0; 16]),
             attributes: vec![MessageAttribute {
                 name: "ab".into(),
                 data_type: "Binary.png".into(),

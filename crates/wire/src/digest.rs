@@ -4,22 +4,10 @@ use data_encoding::HEXLOWER;
 use md5::{Digest as _, Md5 as Md5Hasher};
 use stanchion_types::message::{AttributeValue, Md5, MessageAttribute};
 
-mod lanes;
-
 /// Transport type of text in the digest of attributes.
 const TEXT: u8 = 1;
 /// Transport type of bytes in the digest of attributes.
 const BINARY: u8 = 2;
-
-/// Returns the MD5 of a message body: over its UTF-8 bytes.
-pub fn md5_of_body(body: &str) -> Md5 {
-    Md5(Md5Hasher::digest(body.as_bytes()).into())
-}
-
-/// Returns the MD5 of each of several message bodies, which takes less time than one after the other.
-pub(crate) fn md5_of_bodies(bodies: &[&str]) -> Vec<Md5> {
-    lanes::md5_of_each(&bodies.iter().map(|body| body.as_bytes()).collect::<Vec<_>>())
-}
 
 /// Returns the MD5 of message attributes, `None` if there are none. They must be in ascending order of name.
 ///

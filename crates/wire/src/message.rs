@@ -1,7 +1,7 @@
 //! A message to send, as a request of its own or as an entry of a batch.
 
 use stanchion_types::limits::{ATTRIBUTE_NAME_CHARS_MAX, DELAY_SECONDS_MAX, MESSAGE_ATTRIBUTES_MAX};
-use stanchion_types::message::{AttributeValue, Md5, MessageAttribute, NewMessage};
+use stanchion_types::message::{AttributeValue, MessageAttribute, NewMessage};
 use stanchion_types::{Code, Error};
 
 use crate::fields::{Fields, MapName, Name};
@@ -83,22 +83,12 @@ impl RawMessage<'_> {
         self.body.map_or(0, str::len) + self.attributes.iter().map(RawAttribute::size).sum::<usize>()
     }
 
-    /// Checks the values and computes the digests. The trace header of the HTTP request counts if the message has
-    /// none itself.
+    /// Checks the values and computes the digests of the attributes. The trace header of the HTTP request counts if the
+    /// message has none itself.
     ///
     /// # Errors
     /// The service's own for the first fault.
     pub(crate) fn check(self, http_trace_header: Option<&str>) -> Result<NewMessage, Error> {
-        let mut message = self.check_undigested(http_trace_header)?;
-        message.body_md5 = digest::md5_of_body(&message.body);
-        Ok(message)
-    }
-
-    /// Checks the values and computes the digests but for that of the body, which is left to the caller.
-    ///
-    /// # Errors
-    /// As [`RawMessage::check`].
-    pub(crate) fn check_undigested(self, http_trace_header: Option<&str>) -> Result<NewMessage, Error> {
         let body = self.body.ok_or_else(|| Error::missing_parameter(BODY.json))?;
         if !is_legal(body) {
             return Err(Error::new(Code::InvalidMessageContents, ILLEGAL_CHARACTERS));
@@ -117,7 +107,6 @@ impl RawMessage<'_> {
         });
         let from_http = || http_trace_header.filter(|text| !text.is_empty() && is_legal(text)).map(str::to_owned);
         Ok(NewMessage {
-            body_md5: Md5([0; 16]),
             body: body.to_owned(),
             attributes,
             attributes_md5,

@@ -1,5 +1,6 @@
 //! Taking messages over from another server.
 
+use bytes::Bytes;
 use stanchion_engine::command::{Command, Import, Reply};
 use stanchion_engine::queue::listing::Standing;
 use stanchion_types::request::Action;
@@ -11,7 +12,8 @@ use super::{Target, room_for, unexpected};
 use crate::broker::Broker;
 use crate::caller::Caller;
 use crate::carried::Carried;
-use crate::{content, digests};
+use crate::content::Draft;
+use crate::digests;
 
 /// How often an import waits for room before it is refused. Each time it waits as long as a sender does; whoever
 /// imports rather waits than starts over.
@@ -41,7 +43,12 @@ impl Broker {
         let target = self.find(address(caller, locator)).await.map_err(general)?;
         room_for(&target.driver, Action::SendMessage).map_err(general)?;
         let import = |(index, carried)| target.import(caller, carried).map_err(|error| (Some(index), error));
-        let mut messages = messages.iter().enumerate().map(import).collect::<Result<Vec<_>, _>>()?;
+        let (mut messages, drafts) =
+            messages.iter().enumerate().map(import).collect::<Result<(Vec<_>, Vec<_>), _>>()?;
+        let digests = Draft::digests(&drafts);
+        for ((message, draft), digest) in messages.iter_mut().zip(drafts).zip(&digests) {
+            message.content = draft.complete(digest);
+        }
         if let Some(key) = &target.key {
             let contents = messages.iter_mut().map(|message| &mut message.content);
             self.sealing.seal(&target.arn, key, contents).await.map_err(general)?;
@@ -67,7 +74,8 @@ impl Broker {
 }
 
 impl Target {
-    fn import(&self, caller: &Caller, carried: &Carried) -> Result<Import, Error> {
+    /// Reduces a message to what the engine needs to know, and what becomes its content.
+    fn import(&self, caller: &Caller, carried: &Carried) -> Result<(Import, Draft), Error> {
         let message = &carried.message;
         if let Some(id) = message.deduplication_id.as_deref().filter(|_| !self.arn.name.is_fifo()) {
             return Err(Error::wrong_queue_type(id, "MessageDeduplicationId"));
@@ -77,7 +85,9 @@ impl Target {
             account: caller.account,
             name: arn.name.clone(),
         };
-        Ok(Import {
+        let sender_id = carried.sender_id.as_deref().unwrap_or(&caller.sender_id);
+        let draft = Draft::new(message, sender_id, message.deduplication_id.as_deref());
+        let import = Import {
             size: message.size(),
             group: message.group_id.as_deref().map(digests::group_key),
             id: carried.id,
@@ -89,11 +99,8 @@ impl Target {
                 Standing::Delayed { until } | Standing::InFlight { until } => Some(until),
             },
             source: carried.source.as_ref().map(home),
-            content: content::encode(
-                message,
-                carried.sender_id.as_deref().unwrap_or(&caller.sender_id),
-                message.deduplication_id.as_deref(),
-            ),
-        })
+            content: Bytes::new(),
+        };
+        Ok((import, draft))
     }
 }

@@ -1,9 +1,10 @@
 //! Sending messages.
 
+use bytes::Bytes;
 use stanchion_engine::command::{Accepted, Command, Deduplication, Reply, Submission};
 use stanchion_types::Error;
 use stanchion_types::attributes::QueueAttributes;
-use stanchion_types::message::NewMessage;
+use stanchion_types::message::{Md5, NewMessage};
 use stanchion_types::request::{BatchEntry, SendMessage, SendMessageBatch};
 use stanchion_types::response::{Response, Sent};
 
@@ -11,7 +12,8 @@ use super::batch::in_order;
 use super::{Target, unexpected};
 use crate::broker::Broker;
 use crate::caller::Caller;
-use crate::{content, digests};
+use crate::content::Draft;
+use crate::digests;
 
 impl Broker {
     pub(super) async fn send_message(
@@ -20,12 +22,12 @@ impl Broker {
         queue: Target,
         request: SendMessage,
     ) -> Result<Response, Error> {
-        let submission = queue.submission(caller, &request.message)?;
-        let mut outcomes = self.send(&queue, vec![submission]).await?;
+        let (submission, draft) = queue.submission(caller, &request.message)?;
+        let mut outcomes = self.send(&queue, vec![submission], vec![draft]).await?;
         match outcomes.pop() {
-            Some(Ok(accepted)) => Ok(Response::Sent(sent(&request.message, &accepted))),
+            Some(Ok(taken)) => Ok(Response::Sent(sent(&request.message, &taken))),
             Some(Err(error)) => Err(error),
-            None => Err(unexpected(&Reply::Sent(outcomes))),
+            None => Err(unexpected(&Reply::Sent(Vec::new()))),
         }
     }
 
@@ -37,19 +39,25 @@ impl Broker {
     ) -> Result<Response, Error> {
         queue.check_ids(&request).await?;
         let mut submissions = Vec::with_capacity(request.entries.len());
+        let mut drafts = Vec::with_capacity(request.entries.len());
         let checked: Vec<_> = request
             .entries
             .into_iter()
             .map(|BatchEntry { id, entry }| {
                 let entry = entry.and_then(|message| {
-                    submissions.push(queue.submission(caller, &message)?);
+                    let (submission, draft) = queue.submission(caller, &message)?;
+                    submissions.push(submission);
+                    drafts.push(draft);
                     Ok(message)
                 });
                 (id, entry)
             })
             .collect();
-        let outcomes = if submissions.is_empty() { Vec::new() } else { self.send(&queue, submissions).await? };
-        let mut results = in_order(checked, outcomes, |message, accepted| sent(&message, &accepted))?;
+        let outcomes = match submissions.is_empty() {
+            true => Vec::new(),
+            false => self.send(&queue, submissions, drafts).await?,
+        };
+        let mut results = in_order(checked, outcomes, |message, taken| sent(&message, &taken))?;
         for result in &mut results {
             if let Err(error) = &mut result.outcome {
                 *error = error.clone().of_batch_entry();
@@ -58,19 +66,49 @@ impl Broker {
         Ok(Response::SentBatch(results))
     }
 
-    async fn send(&self, queue: &Target, mut messages: Vec<Submission>) -> Result<Vec<Result<Accepted, Error>>, Error> {
+    /// Sends messages that lack their contents, and returns the outcome of each.
+    async fn send(
+        &self,
+        queue: &Target,
+        mut messages: Vec<Submission>,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Result<Taken, Error>>, Error> {
         let count = messages.len();
-        if let Some(key) = &queue.key {
-            let contents = messages.iter_mut().map(|message| &mut message.content);
-            // Boxed, or the futures of all sends would have room for it.
-            Box::pin(self.sealing.seal(&queue.arn, key, contents)).await?;
-        }
-        let room = self.admission.enter(messages.iter().map(|message| message.content.len()).sum()).await?;
-        match queue.driver.ask(Command::Send { queue: queue.id, messages }, Some(room)).await? {
-            Reply::Sent(outcomes) if outcomes.len() == count => Ok(outcomes),
+        let bytes = drafts.iter().map(Draft::len).sum();
+        let (reply, digests) = match &queue.key {
+            None => {
+                let room = self.admission.enter(bytes).await?;
+                queue.driver.send(queue.id, messages, drafts, room).await?
+            }
+            Some(key) => {
+                // What is sealed has its digest inside, so it cannot wait for that of others.
+                let digests = Draft::digests(&drafts);
+                for ((message, draft), digest) in messages.iter_mut().zip(drafts).zip(&digests) {
+                    message.content = draft.complete(digest);
+                }
+                let contents = messages.iter_mut().map(|message| &mut message.content);
+                // Boxed, or the futures of all sends would have room for it.
+                Box::pin(self.sealing.seal(&queue.arn, key, contents)).await?;
+                let room = self.admission.enter(messages.iter().map(|message| message.content.len()).sum()).await?;
+                (queue.driver.ask(Command::Send { queue: queue.id, messages }, Some(room)).await?, digests)
+            }
+        };
+        match reply {
+            Reply::Sent(outcomes) if outcomes.len() == count => {
+                let taken = |(outcome, body_md5): (Result<Accepted, Error>, Md5)| {
+                    outcome.map(|accepted| Taken { accepted, body_md5 })
+                };
+                Ok(outcomes.into_iter().zip(digests).map(taken).collect())
+            }
             reply => Err(unexpected(&reply)),
         }
     }
+}
+
+/// A message that was sent.
+struct Taken {
+    accepted: Accepted,
+    body_md5: Md5,
 }
 
 impl Target {
@@ -98,8 +136,9 @@ impl Target {
         Err(Error::missing_deduplication_id())
     }
 
-    /// Applies the rules of this kind of queue to a message and reduces it to what the engine needs to know.
-    fn submission(&self, caller: &Caller, message: &NewMessage) -> Result<Submission, Error> {
+    /// Applies the rules of this kind of queue to a message and reduces it to what the engine needs to know, and what
+    /// becomes its content.
+    fn submission(&self, caller: &Caller, message: &NewMessage) -> Result<(Submission, Draft), Error> {
         let fifo = self.arn.name.is_fifo();
         if let Some(id) = message.deduplication_id.as_deref().filter(|_| !fifo) {
             return Err(Error::wrong_queue_type(id, "MessageDeduplicationId"));
@@ -112,22 +151,25 @@ impl Target {
         }
         let computed = (fifo && message.deduplication_id.is_none()).then(|| digests::content_id(&message.body));
         let deduplication_id = message.deduplication_id.as_deref().or(computed.as_deref());
-        Ok(Submission {
+        let draft = Draft::new(message, &caller.sender_id, deduplication_id);
+        let submission = Submission {
             size: message.size(),
             delay_seconds: message.delay_seconds.filter(|_| !fifo),
             group: message.group_id.as_deref().map(digests::group_key),
             deduplication: deduplication_id
                 .map(|id| Deduplication { hash: digests::id_hash(id), explicit: computed.is_none() }),
-            content: content::encode(message, &caller.sender_id, deduplication_id),
-        })
+            content: Bytes::new(),
+        };
+        Ok((submission, draft))
     }
 }
 
 /// Returns what the sender reads. The digests are of this request: a duplicate's sender checks them, too.
-fn sent(message: &NewMessage, accepted: &Accepted) -> Sent {
+fn sent(message: &NewMessage, taken: &Taken) -> Sent {
+    let Taken { accepted, body_md5 } = taken;
     Sent {
         message_id: accepted.id,
-        body_md5: message.body_md5,
+        body_md5: *body_md5,
         attributes_md5: message.attributes_md5,
         system_attributes_md5: message.system_attributes_md5,
         sequence_number: accepted.sequence_number,

@@ -6,7 +6,6 @@ use super::*;
 fn message() -> NewMessage {
     NewMessage {
         body: "{\"é\":1}\r".into(),
-        body_md5: Md5([7; 16]),
         attributes: vec![
             MessageAttribute {
                 name: "Count".into(),
@@ -28,6 +27,10 @@ fn message() -> NewMessage {
     }
 }
 
+fn encode(message: &NewMessage, sender_id: &str, deduplication_id: Option<&str>) -> Bytes {
+    Draft::new(message, sender_id, deduplication_id).complete(&Md5([7; 16]))
+}
+
 fn bare(body: &str) -> NewMessage {
     NewMessage { body: body.into(), attributes: Vec::new(), trace_header: None, group_id: None, ..message() }
 }
@@ -41,7 +44,7 @@ fn what_was_encoded_decodes_to_the_same_parts() {
         (content.sender_id, content.group_id, content.deduplication_id),
         ("000000000000", Some("g1"), Some("d1"))
     );
-    assert_eq!((content.body, content.body_md5), (message.body.as_str(), message.body_md5));
+    assert_eq!((content.body, content.body_md5), (message.body.as_str(), Md5([7; 16])));
     assert_eq!(content.trace_header, message.trace_header.as_deref());
     let attributes: Vec<_> = content.attributes.iter().copied().map(Attribute::to_owned).collect();
     assert_eq!(attributes, message.attributes);
@@ -53,6 +56,19 @@ fn parts_that_a_message_does_not_have_stay_absent() {
     let content = decode(&bytes).unwrap();
     assert_eq!((content.group_id, content.deduplication_id, content.trace_header), (None, None, None));
     assert!(content.attributes.is_empty());
+}
+
+#[test]
+fn the_digest_of_a_body_is_over_its_utf_8_bytes() {
+    let known = [
+        ("This is a test message", "fafb00f5732ab283681e124bf8747ed1"),
+        ("test message body 1", "0e024d309850c78cba5eabbeff7cae71"),
+        ("{\"foo\":20}", "d6cf0f93237ada70daf9b6e75cfff2e6"),
+    ];
+    // Whatever stands before the body does not count.
+    let drafts = known.map(|(body, _)| Draft::new(&NewMessage { body: body.into(), ..message() }, "sender", Some("d")));
+    let digests: Vec<String> = Draft::digests(&drafts).iter().map(|digest| HEXLOWER.encode(&digest.0)).collect();
+    assert_eq!(digests, known.map(|(_, digest)| digest));
 }
 
 /// The bytes of version 1. They are on disks: this test may gain versions, it never changes one.

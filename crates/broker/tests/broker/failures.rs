@@ -9,7 +9,7 @@ use stanchion_journal::{Fault, Memory};
 use stanchion_types::Code;
 
 use stanchion_types::attributes::AttributeName;
-use stanchion_types::request::{AttributeNames, GetQueueAttributes};
+use stanchion_types::request::{AttributeNames, GetQueueAttributes, PurgeQueue};
 use stanchion_types::response::Response;
 
 use crate::harness::{LONG, World, in_group, message};
@@ -69,7 +69,7 @@ async fn when_a_promise_of_ours_breaks_those_who_wait_are_told_at_once() {
 
     world.journal.panic_at_appends();
     let caller = Arc::clone(&world);
-    let lost = tokio::spawn(async move { caller.send("other", message("lost")).await.map(|_| ()) });
+    let lost = tokio::spawn(async move { caller.call("other", PurgeQueue).await.map(|_| ()) });
     assert!(lost.await.unwrap_err().is_panic());
     // Nobody else comes by: the shard's own task finds it out, long before the poll is over.
     let told = tokio::time::timeout(LONG / 4, poll).await.expect("an answer at once");

@@ -11,7 +11,7 @@ use stanchion_journal::{
     Address, Epoch, Fault, FetchDone, Journal, Listener, Memory, Position, Record, Room, ShardId, Stats, Tenure,
 };
 use stanchion_types::attributes::AttributeChange;
-use stanchion_types::message::{AttributeValue, Md5, MessageAttribute, NameFilter, NewMessage, SystemAttributes};
+use stanchion_types::message::{AttributeValue, MessageAttribute, NameFilter, NewMessage, SystemAttributes};
 use stanchion_types::request::{CreateQueue, DeleteMessage, Envelope, ReceiveMessage, Request, SendMessage};
 use stanchion_types::response::{ReceivedMessage, Response, Sent};
 use stanchion_types::{AccountId, Error, QueueLocator, QueueName, Region};
@@ -125,7 +125,6 @@ pub(crate) fn receive(wait_seconds: u32) -> ReceiveMessage {
 pub(crate) fn message(body: &str) -> NewMessage {
     NewMessage {
         body: body.into(),
-        body_md5: Md5([1; 16]),
         attributes: Vec::new(),
         attributes_md5: None,
         trace_header: None,

@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use data_encoding::HEXLOWER;
+use stanchion_journal::{Journal as _, Position, ShardId};
 use stanchion_types::attributes::{AttributeChange, RedrivePolicy};
 use stanchion_types::message::{NameFilter, NewMessage, SystemAttribute, SystemAttributes};
 use stanchion_types::request::{
@@ -34,7 +36,8 @@ async fn a_message_comes_out_as_it_went_in_until_it_is_deleted() {
 
     let received = world.receive("q", 0).await.unwrap();
     assert_eq!(bodies(&received), ["hello"]);
-    assert_eq!((received[0].message_id, received[0].body_md5), (answer.message_id, sent.body_md5));
+    assert_eq!(HEXLOWER.encode(&answer.body_md5.0), "5d41402abc4b2a76b9719d911017c592");
+    assert_eq!((received[0].message_id, received[0].body_md5), (answer.message_id, answer.body_md5));
     assert_eq!(received[0].attributes, sent.attributes);
     assert_eq!(system(&received[0], SystemAttribute::SenderId), Some("000000000000"));
     assert_eq!(system(&received[0], SystemAttribute::AWSTraceHeader), Some("Root=1"));
@@ -276,18 +279,34 @@ async fn handles_and_messages_outlive_a_crash() {
 }
 
 #[tokio::test]
-async fn a_large_group_is_written_although_callers_are_ready_to_add_to_it() {
+async fn a_large_group_is_written_although_callers_are_ready_to_add_to_it_and_a_small_one_waits_for_them() {
     let world = World::new();
     world.create("q", vec![]).await;
-    let (before, half) = (world.journal.commits(), "x".repeat(256 << 10));
-    let mut sends = [pin!(world.send("q", message(&half))), pin!(world.send("q", message(&half)))];
-    // Nothing else runs meanwhile, so the task that writes when nobody is ready has had no turn.
-    for (send, commits) in sends.iter_mut().zip([0, 1]) {
-        let is_pending = poll_fn(|context| Poll::Ready(send.as_mut().poll(context).is_pending())).await;
-        assert!(is_pending, "no answer before the record is durable");
-        assert_eq!(world.journal.commits() - before, commits);
+    for (bytes, commits) in [(256 << 10, 1), (1, 0)] {
+        let (before, body) = (world.journal.commits(), "x".repeat(bytes));
+        let mut sends = [pin!(world.send("q", message(&body))), pin!(world.send("q", message(&body)))];
+        for send in &mut sends {
+            let is_pending = poll_fn(|context| Poll::Ready(send.as_mut().poll(context).is_pending())).await;
+            assert!(is_pending, "no answer before the record is durable");
+        }
+        // The task that writes gets one turn, in which this one is ready.
+        tokio::task::yield_now().await;
+        assert_eq!(world.journal.commits() - before, commits, "{bytes} bytes each");
+        for send in sends {
+            send.await.unwrap();
+        }
     }
-    for send in sends {
-        send.await.unwrap();
-    }
+}
+
+#[tokio::test]
+async fn messages_that_are_sent_at_one_time_share_a_record_and_keep_their_own_digests() {
+    let world = World::new();
+    world.create("q", vec![]).await;
+    let (first, second) = tokio::join!(world.send("q", message("hello")), world.send("q", message("world")));
+    let digests = [first, second].map(|sent| HEXLOWER.encode(&sent.unwrap().body_md5.0));
+    assert_eq!(digests, ["5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7"]);
+    assert_eq!(world.journal.durable(ShardId(0)), Position(2), "one record for the queue, one for both messages");
+    let received = world.receive("q", 0).await.unwrap();
+    let told = received.iter().map(|message| (message.body.as_str(), HEXLOWER.encode(&message.body_md5.0)));
+    assert!(told.eq([("hello", digests[0].clone()), ("world", digests[1].clone())]), "{received:?}");
 }

@@ -8,7 +8,7 @@ use stanchion_journal::Local;
 use stanchion_journal::inspect::{self, FrameKind};
 use stanchion_journal::local::simulated::Simulated;
 use stanchion_journal::local::{self, Disk};
-use stanchion_types::message::{Md5, NameFilter, NewMessage, SystemAttributes};
+use stanchion_types::message::{NameFilter, NewMessage, SystemAttributes};
 use stanchion_types::request::{
     AttributeNames, ChangeMessageVisibility, CreateQueue, DeleteMessage, Envelope, GetQueueAttributes, ReceiveMessage,
     Request, SendMessage,
@@ -160,7 +160,6 @@ impl World {
     async fn sent(&self, queue: &str, body: String) -> Sent {
         let fifo = queue.ends_with(".fifo");
         let message = NewMessage {
-            body_md5: Md5([1; 16]),
             attributes: Vec::new(),
             attributes_md5: None,
             trace_header: None,

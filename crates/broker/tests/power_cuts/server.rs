@@ -8,7 +8,7 @@ use stanchion_broker::{Broker, Caller, Options, Secret};
 use stanchion_journal::local::simulated::Simulated;
 use stanchion_journal::local::{self, Durability};
 use stanchion_journal::{Fault, Local};
-use stanchion_types::message::{Md5, NameFilter, NewMessage, SystemAttribute, SystemAttributes};
+use stanchion_types::message::{NameFilter, NewMessage, SystemAttribute, SystemAttributes};
 use stanchion_types::request::{CreateQueue, Envelope, ReceiveMessage, Request};
 use stanchion_types::response::{ReceivedMessage, Response};
 use stanchion_types::{AccountId, Error, QueueLocator, QueueName, Region};
@@ -118,7 +118,6 @@ impl Server {
 pub(crate) fn new_message(message: &Message, delayed: bool) -> NewMessage {
     NewMessage {
         body: message.body.clone(),
-        body_md5: Md5([1; 16]),
         attributes: Vec::new(),
         attributes_md5: None,
         trace_header: None,

@@ -260,7 +260,6 @@ fn a_message_carries_its_digests_and_every_member() {
         Root%3D1-5759e988-bd862e3fe1be46a994272793%3BParent%3D53995c3f42cd8ad8%3BSampled%3D1";
     let message = sent(json_at("SendMessage", members));
     assert_eq!(message, sent(form_at(parameters)));
-    assert_eq!(md5_text(&message.body_md5), "d6cf0f93237ada70daf9b6e75cfff2e6");
     assert_eq!(message.attributes_md5.as_ref().map(md5_text).as_deref(), Some("b304a10c89ca9d80a53b51b7c3a5b46e"));
     let system_md5 = message.system_attributes_md5.as_ref().map(md5_text);
     assert_eq!(system_md5.as_deref(), Some("5ae4d5d7636402d80f4eb6d213245a88"));

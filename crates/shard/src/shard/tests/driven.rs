@@ -6,7 +6,7 @@ use stanchion_engine::ids::{ContentAddress, Entropy, QueueId};
 use stanchion_types::Timestamp;
 
 use super::script::arn;
-use crate::{Input, Options, Output, ReadId, Record, Shard, Ticket};
+use crate::{Asked, Input, Options, Output, ReadId, Record, Shard, Ticket};
 
 /// A shard whose journal is durable at once. What it wants to read waits until somebody answers.
 pub(super) struct Driven {
@@ -32,7 +32,7 @@ impl Driven {
     pub(super) fn ask(&mut self, command: Command) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.handle(Input::Command { ticket, command, entropy: Entropy(u128::from(self.tickets) << 64) });
+        self.handle(Input::Command(Asked { ticket, command, entropy: Entropy(u128::from(self.tickets) << 64) }));
         ticket
     }
 

@@ -2,20 +2,44 @@
 
 use bytes::Bytes;
 use stanchion_engine::command::{Command, Receive, Reply, Submission};
-use stanchion_engine::ids::Entropy;
+use stanchion_engine::ids::{Entropy, QueueId};
 use stanchion_types::Timestamp;
 
 use super::script::arn;
-use crate::{Input, Options, Output, Shard, Ticket};
+use crate::{Asked, Input, Options, Output, Shard, Ticket};
 
 fn create(ticket: u64, name: &str) -> Input {
     let command = Command::CreateQueue { arn: arn(name), attributes: Vec::new(), tags: Vec::new() };
-    Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) }
+    Input::Command(Asked { ticket: Ticket(ticket), command, entropy: Entropy(0) })
 }
 
 fn outputs(shard: &mut Shard, input: Input) -> Vec<Output> {
     shard.handle(Timestamp::from_millis(1), input);
     std::iter::from_fn(|| shard.poll_output()).collect()
+}
+
+#[test]
+fn commands_of_one_moment_share_a_record_in_which_each_sees_the_one_before() {
+    let mut shard = Shard::new(Options::default());
+    let asked = |ticket, command| Asked { ticket: Ticket(ticket), command, entropy: Entropy(u128::from(ticket)) };
+    let create =
+        |ticket, name| asked(ticket, Command::CreateQueue { arn: arn(name), attributes: Vec::new(), tags: Vec::new() });
+    let describe = |ticket, queue| asked(ticket, Command::DescribeQueue { queue: QueueId(queue) });
+    let together = vec![create(1, "q"), describe(2, 1), describe(3, 9), create(4, "r")];
+
+    let written = outputs(&mut shard, Input::Commands(together));
+    assert!(
+        matches!(&written[..], [Output::Append(record)] if (record.position, record.count) == (1, 2)),
+        "{written:?}"
+    );
+    let heard: Vec<(u64, bool)> = outputs(&mut shard, Input::Durable(1))
+        .into_iter()
+        .map(|output| match output {
+            Output::Reply(Ticket(ticket), reply) => (ticket, matches!(reply, Reply::Refused(_))),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(heard, [(1, false), (2, false), (3, true), (4, false)]);
 }
 
 #[test]
@@ -34,7 +58,7 @@ fn an_answer_that_changes_nothing_waits_for_what_it_tells_of() {
     let queue = shard.find(&arn("q")).expect("the queue exists").id();
     let purge = |ticket| {
         let command = Command::Purge { queue };
-        Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) }
+        Input::Command(Asked { ticket: Ticket(ticket), command, entropy: Entropy(0) })
     };
     assert_eq!(outputs(&mut shard, purge(2)).len(), 1);
     // The refusal tells of the purge before it, which a crash could still undo.
@@ -55,7 +79,10 @@ fn receives_that_are_turned_away_get_no_message_that_comes_later() {
         let receive =
             Receive { queue, max_messages: 1, visibility_seconds: None, wait_seconds: Some(20), attempt: None };
         let command = Command::Receive(receive);
-        assert_eq!(outputs(&mut shard, Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) }), []);
+        assert_eq!(
+            outputs(&mut shard, Input::Command(Asked { ticket: Ticket(ticket), command, entropy: Entropy(0) })),
+            []
+        );
     }
     assert_eq!(shard.turn_away(), [Ticket(2), Ticket(3)]);
     assert_eq!(shard.turn_away(), []);
@@ -63,7 +90,7 @@ fn receives_that_are_turned_away_get_no_message_that_comes_later() {
     let content = Bytes::from_static(b"one");
     let message = Submission { size: 3, delay_seconds: None, group: None, deduplication: None, content };
     let command = Command::Send { queue, messages: vec![message] };
-    let sent = outputs(&mut shard, Input::Command { ticket: Ticket(4), command, entropy: Entropy(1) });
+    let sent = outputs(&mut shard, Input::Command(Asked { ticket: Ticket(4), command, entropy: Entropy(1) }));
     assert!(matches!(&sent[..], [Output::Append(record)] if record.count == 1), "{sent:?}");
 }
 
@@ -105,7 +132,7 @@ fn a_snapshot_in_steps_is_the_state_at_its_beginning() {
     let changes =
         [Command::DeleteQueue { queue: fourth }, Command::ChangeTags { queue: second, set: tags, remove: Vec::new() }];
     for (ticket, command) in (6..).zip(changes) {
-        outputs(&mut shard, Input::Command { ticket: Ticket(ticket), command, entropy: Entropy(0) });
+        outputs(&mut shard, Input::Command(Asked { ticket: Ticket(ticket), command, entropy: Entropy(0) }));
     }
     outputs(&mut shard, create(8, "q8"));
     let written = std::iter::repeat_with(|| shard.continue_snapshot(1)).take(6).flatten().next();

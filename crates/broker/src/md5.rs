@@ -1,4 +1,4 @@
-//! MD5 of several texts at once, one in each lane of a vector.
+//! MD5 of several bodies at once, one in each lane of a vector.
 //!
 //! One MD5 is a chain in which every step waits for the one before, so most of the processor idles. Chains of different
 //! texts need not wait for each other.
@@ -7,7 +7,7 @@ use fearless_simd::{Level, Simd, dispatch, prelude::*, u32x16};
 use md5::{Digest as _, Md5 as Md5Hasher};
 use stanchion_types::message::Md5;
 
-/// More than there are messages in a batch. With narrower vectors a step is taken by several of them, which wait for each
+/// With narrower vectors a step is taken by several of them, which wait for each
 /// other as little as the lanes of one do.
 const LANES: usize = 16;
 const BLOCK: usize = 64;
@@ -33,7 +33,7 @@ const ADDED: [u32; 64] = [
 ];
 
 /// Returns the MD5 of each text.
-pub(super) fn md5_of_each(texts: &[&[u8]]) -> Vec<Md5> {
+pub(crate) fn md5_of_each(texts: &[&[u8]]) -> Vec<Md5> {
     let level = Level::new();
     let mut digests = vec![Md5([0; 16]); texts.len()];
     // A lane idles when its text has ended, so those of about one length go together.
