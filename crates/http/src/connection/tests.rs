@@ -76,18 +76,23 @@ impl<F: FnMut() + Unpin> AsyncWrite for Closing<F> {
 async fn when_a_connection_closes_its_long_poll_has_been_given_up() {
     let site = site();
     call(&site, "CreateQueue", r#"{"QueueName":"q"}"#).await.unwrap();
+    call(&site, "SendMessage", r#"{"QueueUrl":"q","MessageBody":"x"}"#).await.unwrap();
+    let Answer::Messages(taken) = call(&site, "ReceiveMessage", r#"{"QueueUrl":"q"}"#).await.unwrap() else {
+        panic!("another answer");
+    };
     let (near, mut far) = duplex(1 << 10);
-    let send = {
-        let site = site.clone();
+    let give_back = {
+        let (site, handle) = (site.clone(), taken[0].receipt_handle.clone());
         move || {
-            let mut sent = pin!(call(&site, "SendMessage", r#"{"QueueUrl":"q","MessageBody":"x"}"#));
+            let change = format!(r#"{{"QueueUrl":"q","ReceiptHandle":"{handle}","VisibilityTimeout":0}}"#);
+            let mut changed = pin!(call(&site, "ChangeMessageVisibility", &change));
             // The broker decides at once; whether it is heard is another matter.
-            let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let _ = changed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }
     };
     let (_stop, stopped) = watch::channel(());
     let way = Way { scheme: Scheme::Http, source: Ipv4Addr::LOCALHOST.into() };
-    let serving = tokio::spawn(one_by_one(Closing { stream: near, then: send }, way, site.clone(), stopped));
+    let serving = tokio::spawn(one_by_one(Closing { stream: near, then: give_back }, way, site.clone(), stopped));
 
     let wish = r#"{"QueueUrl":"q","WaitTimeSeconds":20}"#;
     let head = "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AmazonSQS.ReceiveMessage";
