@@ -5,8 +5,8 @@
 //! reads, and ticks when a deadline of the shard has come. The journal's thread only leaves a note and wakes the
 //! pump once for each group of records, so a sync that makes a hundred replies durable costs one wake-up of
 //! another thread; the hundred callers are woken from inside the runtime. It is the pump as well that lets the journal
-//! write, when no task is ready that could add to the group. Before that it takes what senders have left for it: sends
-//! are the exception, as their digests are cheaper together ([`gathered`]).
+//! write, when no task is ready that could add to the group. Before that it takes what senders have left: sends are the
+//! exception, as their digests are cheaper together ([`gathered`]).
 //!
 //! ```text
 //!   caller --- lock, handle(Command) ---> shard ---> Append ---> journal
@@ -444,17 +444,17 @@ impl Driver {
             let (failure, is_due, is_large) = {
                 let core = self.lock();
                 let is_due = (core.has_uncommitted() || !core.gathered.is_empty()) && !core.is_writing();
-                (core.failure.clone(), is_due, core.uncommitted_bytes + core.gathered.bytes() >= GROUP_BYTES)
+                (core.failure.clone(), is_due, core.uncommitted_bytes >= GROUP_BYTES)
             };
             if let Some(failure) = failure {
                 return self.fail(failure);
             }
-            if is_due && !is_large {
+            if is_due {
                 // Whoever is ready to run may still come along: callers that were just released, and requests that
                 // have arrived. One sync then serves them all.
-                tokio::task::yield_now().await;
-            }
-            if is_due || is_large {
+                if !is_large {
+                    tokio::task::yield_now().await;
+                }
                 self.take_gathered();
                 self.commit();
             }

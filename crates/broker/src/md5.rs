@@ -7,9 +7,9 @@ use fearless_simd::{Level, Simd, dispatch, prelude::*, u32x16};
 use md5::{Digest as _, Md5 as Md5Hasher};
 use stanchion_types::message::Md5;
 
-/// With narrower vectors a step is taken by several of them, which wait for each
+/// How many bodies are hashed at once. With narrower vectors a step is taken by several of them, which wait for each
 /// other as little as the lanes of one do.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 const BLOCK: usize = 64;
 
 /// What a step of all lanes costs, in steps of one text alone. Measured: 10 texts of 1 KiB take as long as 2.4 of them one

@@ -1,9 +1,9 @@
-//! Sends that wait for the pump, which takes all of them together.
+//! Sends that wait for others, to be decided together.
 //!
 //! One MD5 leaves most of the processor idle and sixteen at once cost little more, but a message that is sent alone has no
 //! company. Others are sent at the same time, and all of them wait for the same sync: so senders leave their messages
-//! here, and before the journal writes a group the pump computes the digests of all and gives them to the shard in one
-//! turn, which writes one record.
+//! here. Before the journal writes a group, the pump computes the digests of all and gives them to the shard in one turn,
+//! which writes one record; before that does whoever brings so many that more would not make it cheaper.
 
 use std::mem;
 
@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{Answer, Answered, Driver, GROUP_BYTES, Waiter, release};
 use crate::content::Draft;
 use crate::failure::Failure;
+use crate::md5::LANES;
 
 /// A record grows by whole commands until it has so many bytes of contents. Larger ones would hardly be cheaper to write,
 /// but a reader of one message has more of them to pass by.
@@ -44,9 +45,9 @@ impl Gathered {
         self.sendings.is_empty()
     }
 
-    /// Returns how many bytes the contents have.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Tells whether more company would not make the messages cheaper.
+    fn is_enough(&self) -> bool {
+        self.drafts.len() >= LANES || self.bytes >= GROUP_BYTES
     }
 
     fn add(&mut self, sending: Sending, drafts: impl IntoIterator<Item = Draft>) {
@@ -92,11 +93,13 @@ impl Driver {
         if let Some(failure) = &core.failure {
             return Err(failure.unavailable());
         }
-        let (is_first, before) = (core.gathered.is_empty(), core.gathered.bytes);
+        let is_first = core.gathered.is_empty();
         core.gathered.add(sending, drafts);
-        let is_large = before < GROUP_BYTES && core.gathered.bytes >= GROUP_BYTES;
-        // While a group is written, the pump looks here when that is durable.
-        if is_large || (is_first && !core.is_writing()) {
+        if core.gathered.is_enough() {
+            drop(core);
+            self.take_gathered();
+        } else if is_first && !core.is_writing() {
+            // While a group is written, the pump looks here when that is durable.
             self.notes.wake.notify_one();
         }
         Ok(())
