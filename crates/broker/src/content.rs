@@ -117,8 +117,10 @@ impl Draft {
     /// Writes the content of a message. The deduplication id is an argument because it may be computed from the body.
     pub(crate) fn new(message: &NewMessage, sender_id: &str, deduplication_id: Option<&str>) -> Draft {
         // The lengths of texts take at most five bytes each; one allocation serves them all.
+        let optional = [message.group_id.as_deref(), deduplication_id, message.trace_header.as_deref()];
+        let texts: usize = optional.iter().flatten().map(|text| text.len() + 5).sum();
         let attributes: usize = message.attributes.iter().map(|a| a.name.len() + a.data_type.len() + 16).sum();
-        let mut out = Vec::with_capacity(512 + message.size() + attributes + sender_id.len());
+        let mut out = Vec::with_capacity(64 + message.size() + attributes + texts + sender_id.len());
         let flag = |present: bool, bit: u8| if present { bit } else { 0 };
         out.push(VERSION);
         out.push(
@@ -128,7 +130,6 @@ impl Draft {
         );
         out.extend_from_slice(&[0; DIGEST.end - DIGEST.start]);
         put_bytes(&mut out, sender_id.as_bytes());
-        let optional = [message.group_id.as_deref(), deduplication_id, message.trace_header.as_deref()];
         for text in optional.into_iter().flatten() {
             put_bytes(&mut out, text.as_bytes());
         }

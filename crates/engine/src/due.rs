@@ -70,7 +70,7 @@ impl Engine {
     fn expired(&self, queue: &Queue, now: Timestamp) -> Option<Due> {
         let is_over = |sent: Timestamp| sent.plus_seconds(queue.attributes.retention_seconds) <= now;
         let old = queue.by_age.iter().take_while(|(sent, _)| is_over(*sent)).take(CHUNK);
-        let keys: Vec<MessageKey> = old.map(|(_, key)| *key).collect();
+        let keys: Vec<MessageKey> = old.map(|(_, key)| key).collect();
         if !keys.is_empty() {
             return Some(Due::Events(vec![Event::Expired { queue: queue.id, keys }]));
         }

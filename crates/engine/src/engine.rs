@@ -121,6 +121,8 @@ pub struct Engine {
     scheduled: HashMap<QueueId, Timestamp, FixedState>,
     /// Pages that were read on behalf of a decision; a cache, never state.
     pub(crate) loaded: BTreeMap<(QueueId, PageId), (ContentAddress, Vec<ColdMessage>)>,
+    /// Queues that events have changed to which [`Engine::catch_up`] has not attended.
+    behind: Vec<QueueId>,
     /// Queues that have changed since the shard last asked.
     changed: BTreeSet<QueueId>,
     /// The snapshot under way.
@@ -154,6 +156,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             scheduled: HashMap::with_hasher(FixedState::default()),
             loaded: BTreeMap::new(),
+            behind: Vec::new(),
             changed: BTreeSet::new(),
             picture: None,
         }
@@ -243,19 +246,39 @@ impl Engine {
     /// `span` says where in the record's payload the content of the event is. An event that does not fit the state
     /// breaks a promise of our own, so it panics rather than continue with a wrong state.
     pub fn apply(&mut self, at: At, event: &Event, span: Span) {
+        self.happen(at, event, span);
+        self.catch_up();
+    }
+
+    /// Lets one of several events happen that follow from one decision. What others look at follows with
+    /// [`Engine::catch_up`], once for all of them: the accounts, and when which queue has something to do.
+    pub fn happen(&mut self, at: At, event: &Event, span: Span) {
         self.preserve(event);
         self.clock = at.clock;
         self.change(at, event, span);
-        self.originals.settle(&mut self.usage).expect("only what was there goes");
         for id in event.queues().into_iter().flatten() {
             if let Some(queue) = self.queues.get_mut(&id) {
                 queue.promote();
+            }
+            if !self.behind.contains(&id) {
+                self.behind.push(id);
+            }
+        }
+    }
+
+    /// Brings up to date what follows from the events that have happened.
+    pub fn catch_up(&mut self) {
+        self.originals.settle(&mut self.usage).expect("only what was there goes");
+        let mut behind = std::mem::take(&mut self.behind);
+        for id in behind.drain(..) {
+            if let Some(queue) = self.queues.get_mut(&id) {
                 queue.settle(&mut self.usage).expect("only what was there goes");
             }
             self.recount_warm(id);
             self.reschedule(id);
             self.changed.insert(id);
         }
+        self.behind = behind;
     }
 
     /// Notes that the record at a position is complete, with so many bytes of payload: all its events were applied.

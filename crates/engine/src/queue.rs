@@ -12,6 +12,7 @@
 //! messages wait in the tail; the tail is written out a page at a time, and so are delayed messages beyond a bound. So
 //! memory does not follow the backlog.
 
+pub(crate) mod ages;
 pub mod attempts;
 pub mod cold;
 pub mod delays;
@@ -33,6 +34,7 @@ use crate::ids::{ContentAddress, MessageKey, PageId, QueueId, Shelf};
 use crate::room::Room;
 use crate::usage::{Ledger, Usage};
 use crate::warm::Counted;
+use ages::Ages;
 use attempts::Attempts;
 use cold::{Cold, Page};
 use delays::Delays;
@@ -64,7 +66,7 @@ pub struct Queue {
     pub(crate) timers: BTreeSet<(Timestamp, MessageKey)>,
     pub(crate) delays: Delays,
     /// Messages in memory by the time they were sent.
-    pub(crate) by_age: BTreeSet<(Timestamp, MessageKey)>,
+    pub(crate) by_age: Ages,
     pub(crate) attempts: Attempts,
     bounds: Bounds,
     /// What the shard's count of messages in memory knows of this queue.
@@ -108,7 +110,7 @@ impl Queue {
             cold: Cold::default(),
             timers: BTreeSet::new(),
             delays: Delays::default(),
-            by_age: BTreeSet::new(),
+            by_age: Ages::default(),
             attempts: Attempts::default(),
             bounds,
             counted: Counted::default(),
@@ -165,17 +167,23 @@ impl Queue {
     }
 
     /// Adds a message that is new here, visible unless its state says that it is delayed.
-    pub(crate) fn add(&mut self, key: MessageKey, message: Message) {
-        self.by_age.insert((message.sent_at, key));
-        let state = message.state;
+    pub(crate) fn add(&mut self, key: MessageKey, mut message: Message) {
+        self.by_age.insert(message.sent_at, key);
         self.ledger.add_content(message.content);
-        let before = self.messages.insert(key, message);
-        assert!(before.is_none(), "message {key:?} was added twice");
-        match state {
+        match message.state {
             State::Delayed { due } => self.delays.insert(due, key),
-            State::Ready | State::Waiting => self.arrive(key),
+            State::Ready | State::Waiting if self.is_queueing() => {
+                message.state = State::Waiting;
+                self.wait(key);
+            }
+            State::Ready | State::Waiting => {
+                message.state = State::Ready;
+                self.lanes.insert(message.group, message.order, key);
+            }
             State::InFlight { .. } => unreachable!("a message does not arrive in flight"),
         }
+        let before = self.messages.insert(key, message);
+        assert!(before.is_none(), "message {key:?} was added twice");
     }
 
     /// Returns when a new message without a delay becomes visible, if not at once: on a FIFO queue it must not overtake
@@ -211,14 +219,23 @@ impl Queue {
 
     /// Lets a message that has become visible join the window, or the tail if there are others before it.
     fn arrive(&mut self, key: MessageKey) {
-        let queued = !self.cold.is_line_empty() || self.waiting > 0 || self.lanes.servable() >= self.bounds.window;
-        if queued {
+        if self.is_queueing() {
             self.message_mut(key).state = State::Waiting;
-            self.tail.push_back(key);
-            self.waiting += 1;
+            self.wait(key);
         } else {
             self.enter_window(key);
         }
+    }
+
+    /// Tells whether a message that has become visible has others before it that are not in the window.
+    fn is_queueing(&self) -> bool {
+        !self.cold.is_line_empty() || self.waiting > 0 || self.lanes.servable() >= self.bounds.window
+    }
+
+    /// Puts a waiting message at the end of the tail.
+    fn wait(&mut self, key: MessageKey) {
+        self.tail.push_back(key);
+        self.waiting += 1;
     }
 
     /// Puts a visible message into the window at its place in the order.
@@ -249,7 +266,7 @@ impl Queue {
         self.withdraw(key, now);
         let message = self.messages.remove(&key).expect("the message was just withdrawn");
         self.messages.fit();
-        self.by_age.remove(&(message.sent_at, key));
+        self.by_age.remove(message.sent_at, key);
         self.ledger.remove_content(message.content);
         message
     }
@@ -371,7 +388,7 @@ impl Queue {
         // What stands beside each other on a page is often of one lane, which is then looked up once.
         let (mut lane, mut run): (_, Vec<(u64, MessageKey)>) = (None, Vec::new());
         for (key, message) in messages {
-            self.by_age.insert((message.sent_at, key));
+            self.by_age.insert(message.sent_at, key);
             self.ledger.add_content(message.content);
             if let State::Delayed { due } = message.state {
                 self.delays.insert(due, key);
@@ -409,7 +426,7 @@ impl Queue {
         match state {
             State::Delayed { .. } => self.add(key, message),
             State::Ready | State::Waiting => {
-                self.by_age.insert((message.sent_at, key));
+                self.by_age.insert(message.sent_at, key);
                 self.ledger.add_content(message.content);
                 self.messages.insert(key, message);
                 if state == State::Ready {
@@ -420,7 +437,7 @@ impl Queue {
                 }
             }
             State::InFlight { until } => {
-                self.by_age.insert((message.sent_at, key));
+                self.by_age.insert(message.sent_at, key);
                 self.ledger.add_content(message.content);
                 self.messages.insert(key, message);
                 self.timers.insert((until, key));

@@ -462,18 +462,26 @@ impl Shard {
 
     fn apply(&mut self, events: &[Event]) {
         for event in events {
-            self.apply_one(event);
+            self.happen(event);
         }
+        self.engine.catch_up();
     }
 
     /// Lets an event happen, and returns where its content is.
     fn apply_one(&mut self, event: &Event) -> ContentAddress {
+        let content = self.happen(event);
+        self.engine.catch_up();
+        content
+    }
+
+    /// Lets one of several events happen; the engine has to catch up then.
+    fn happen(&mut self, event: &Event) -> ContentAddress {
         let at = At { position: self.tail + 1, clock: self.now };
         if self.turn.payload.is_empty() {
             self.turn.payload.push(codec::VERSION);
         }
         let span = codec::encode(event, &mut self.turn.payload);
-        self.engine.apply(at, event, span);
+        self.engine.happen(at, event, span);
         self.turn.count += 1;
         span.at(at.position)
     }

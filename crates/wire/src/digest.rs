@@ -1,7 +1,7 @@
 //! The digests that clients compare with their own.
 
-use data_encoding::HEXLOWER;
 use md5::{Digest as _, Md5 as Md5Hasher};
+use stanchion_types::ids::hex_text;
 use stanchion_types::message::{AttributeValue, Md5, MessageAttribute};
 
 /// Transport type of text in the digest of attributes.
@@ -38,14 +38,12 @@ fn update(hasher: &mut Md5Hasher, part: &[u8]) {
 
 /// Returns an MD5 as clients read it: 32 lower-case hexadecimal digits.
 pub fn md5_text(digest: &Md5) -> String {
-    HEXLOWER.encode(&digest.0)
+    md5_ascii(digest).into_iter().map(char::from).collect()
 }
 
 /// Returns the bytes of what [`md5_text`] returns.
 pub(crate) fn md5_ascii(digest: &Md5) -> [u8; 32] {
-    let mut text = [0; 32];
-    HEXLOWER.encode_mut(&digest.0, &mut text);
-    text
+    hex_text(&digest.0)
 }
 
 #[cfg(test)]

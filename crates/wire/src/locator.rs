@@ -1,6 +1,6 @@
 //! How requests name a queue: a URL, whose host says nothing, or a bare name.
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 use stanchion_types::{AccountId, Code, Error, QueueLocator, QueueName};
 
 /// Reads a queue URL: the last two segments of its path are the account and the name. Host, query string, fragment
@@ -9,17 +9,29 @@ use stanchion_types::{AccountId, Code, Error, QueueLocator, QueueName};
 /// # Errors
 /// `InvalidAddress` if the URL has no such path, `QueueDoesNotExist` if it cannot name a queue.
 pub(crate) fn from_url(url: &str) -> Result<QueueLocator, Error> {
-    let end = memchr2(b'?', b'#', url.as_bytes()).unwrap_or(url.len());
-    let (is_url, path) = match memmem::find(&url.as_bytes()[..end], b"://") {
-        None => (false, &url[..end]),
-        Some(at) => (true, url[at + 3..end].split_once('/').map_or("", |(_, path)| path)),
+    let bytes = url.as_bytes();
+    let end = memchr2(b'?', b'#', bytes).unwrap_or(url.len());
+    let scheme = memchr_iter(b':', &bytes[..end]).find(|at| bytes[*at..end].starts_with(b"://"));
+    let path = match scheme {
+        None => &url[..end],
+        Some(at) => memchr(b'/', &bytes[at + 3..end]).map_or("", |slash| &url[at + 3 + slash + 1..end]),
     };
-    let mut segments = path.rsplit('/').skip_while(|segment| segment.is_empty());
-    let name = segments.next().ok_or_else(|| invalid_address(url))?;
-    match segments.next().filter(|segment| !segment.is_empty()) {
+    let (before, name) = split_last(path.trim_end_matches('/'));
+    if name.is_empty() {
+        return Err(invalid_address(url));
+    }
+    match before.map(|before| split_last(before).1).filter(|account| !account.is_empty()) {
         Some(account) => queue(Some(AccountId::new(account).ok_or_else(Error::no_such_queue)?), name),
-        None if is_url => Err(invalid_address(url)),
+        None if scheme.is_some() => Err(invalid_address(url)),
         None => queue(None, name),
+    }
+}
+
+/// Splits a path into what comes before its last segment, if anything does, and that segment.
+fn split_last(path: &str) -> (Option<&str>, &str) {
+    match memrchr(b'/', path.as_bytes()) {
+        None => (None, path),
+        Some(at) => (Some(&path[..at]), &path[at + 1..]),
     }
 }
 
@@ -74,6 +86,8 @@ mod tests {
         check("http://host/123456789012/MyQueue#virtual", queue);
         check("/123456789012/MyQueue", queue);
         check("123456789012/MyQueue", queue);
+        check("a:b/c:/123456789012/MyQueue//", queue);
+        check("sqs://http://host/123456789012/MyQueue", queue);
         check("http://host/123456789012/MyQueue.fifo", Ok((Some("123456789012"), "MyQueue.fifo")));
         check("MyQueue", Ok((None, "MyQueue")));
     }
@@ -84,6 +98,8 @@ mod tests {
         check("https://queue.amazonaws.com", Err(Code::InvalidAddress));
         check("https://queue.amazonaws.com/MyQueue", Err(Code::InvalidAddress));
         check("/", Err(Code::InvalidAddress));
+        check("", Err(Code::InvalidAddress));
+        check("http://host//MyQueue", Err(Code::InvalidAddress));
         check("https://host/12345/MyQueue", Err(Code::QueueDoesNotExist));
         check("https://host/123456789012/My%20Queue", Err(Code::QueueDoesNotExist));
         check("no.such", Err(Code::QueueDoesNotExist));

@@ -63,8 +63,12 @@ pub(crate) fn read<'t>(fields: impl Fields<'t>) -> Result<RawMessage<'t>, Error>
 
 /// Reads a map of message attributes.
 fn read_attributes<'t>(fields: impl Fields<'t>, name: MapName) -> Result<Vec<RawAttribute<'t>>, Error> {
+    let found = fields.map(name)?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
     let read = |(name, value): (&'t str, _)| read_attribute(name, value);
-    fields.map(name)?.into_iter().map(read).collect()
+    found.into_iter().map(read).collect()
 }
 
 fn read_attribute<'t>(name: &'t str, value: impl Fields<'t>) -> Result<RawAttribute<'t>, Error> {
@@ -140,6 +144,9 @@ pub(crate) fn check_token(id: &str, name: &str) -> Result<String, Error> {
 
 /// Checks message attributes and sorts them by name.
 fn check_attributes(raw: Vec<RawAttribute>) -> Result<Vec<MessageAttribute>, Error> {
+    if raw.is_empty() {
+        return Ok(Vec::new());
+    }
     if raw.len() > MESSAGE_ATTRIBUTES_MAX {
         let found = raw.len();
         return Err(Error::invalid_parameter(format!(

@@ -13,7 +13,8 @@ pub(super) fn in_order<T, O, R>(
     answer: impl Fn(T, O) -> R,
 ) -> Result<Vec<BatchResult<R>>, Error> {
     let mut outcomes = outcomes.into_iter();
-    let result = |(id, entry): (String, Result<T, Error>)| {
+    let mut results = Vec::with_capacity(entries.len());
+    for (id, entry) in entries {
         let outcome = match entry {
             Err(error) => Err(error),
             Ok(entry) => match outcomes.next() {
@@ -21,9 +22,9 @@ pub(super) fn in_order<T, O, R>(
                 None => return Err(unexpected(&Reply::Handled(Vec::new()))),
             },
         };
-        Ok(BatchResult { id, outcome })
-    };
-    entries.into_iter().map(result).collect()
+        results.push(BatchResult { id, outcome });
+    }
+    Ok(results)
 }
 
 /// Makes one outcome of two that both have to be good.

@@ -23,9 +23,12 @@ impl Broker {
         request: SendMessage,
     ) -> Result<Response, Error> {
         let (submission, draft) = queue.submission(caller, &request.message)?;
+        let digests = AttributeDigests::of(&request.message);
+        // It need not be kept while the disk is waited for.
+        drop(request);
         let mut outcomes = self.send(&queue, vec![submission], vec![draft]).await?;
         match outcomes.pop() {
-            Some(Ok(taken)) => Ok(Response::Sent(sent(&request.message, &taken))),
+            Some(Ok(taken)) => Ok(Response::Sent(sent(digests, &taken))),
             Some(Err(error)) => Err(error),
             None => Err(unexpected(&Reply::Sent(Vec::new()))),
         }
@@ -40,24 +43,24 @@ impl Broker {
         queue.check_ids(&request).await?;
         let mut submissions = Vec::with_capacity(request.entries.len());
         let mut drafts = Vec::with_capacity(request.entries.len());
-        let checked: Vec<_> = request
-            .entries
-            .into_iter()
-            .map(|BatchEntry { id, entry }| {
-                let entry = entry.and_then(|message| {
-                    let (submission, draft) = queue.submission(caller, &message)?;
+        let mut checked = Vec::with_capacity(request.entries.len());
+        for BatchEntry { id, entry } in request.entries {
+            let entry = match entry {
+                // By reference: a message is large, and all that is needed of it from here on is copied.
+                Ok(ref message) => queue.submission(caller, message).map(|(submission, draft)| {
                     submissions.push(submission);
                     drafts.push(draft);
-                    Ok(message)
-                });
-                (id, entry)
-            })
-            .collect();
+                    AttributeDigests::of(message)
+                }),
+                Err(error) => Err(error),
+            };
+            checked.push((id, entry));
+        }
         let outcomes = match submissions.is_empty() {
             true => Vec::new(),
             false => self.send(&queue, submissions, drafts).await?,
         };
-        let mut results = in_order(checked, outcomes, |message, taken| sent(&message, &taken))?;
+        let mut results = in_order(checked, outcomes, |digests, taken| sent(digests, &taken))?;
         for result in &mut results {
             if let Err(error) = &mut result.outcome {
                 *error = error.clone().of_batch_entry();
@@ -109,6 +112,19 @@ impl Broker {
 struct Taken {
     accepted: Accepted,
     body_md5: Md5,
+}
+
+/// The digests of a message's attributes, of each kind if it has any.
+#[derive(Clone, Copy)]
+struct AttributeDigests {
+    attributes: Option<Md5>,
+    system_attributes: Option<Md5>,
+}
+
+impl AttributeDigests {
+    fn of(message: &NewMessage) -> Self {
+        AttributeDigests { attributes: message.attributes_md5, system_attributes: message.system_attributes_md5 }
+    }
 }
 
 impl Target {
@@ -165,13 +181,13 @@ impl Target {
 }
 
 /// Returns what the sender reads. The digests are of this request: a duplicate's sender checks them, too.
-fn sent(message: &NewMessage, taken: &Taken) -> Sent {
+fn sent(digests: AttributeDigests, taken: &Taken) -> Sent {
     let Taken { accepted, body_md5 } = taken;
     Sent {
         message_id: accepted.id,
         body_md5: *body_md5,
-        attributes_md5: message.attributes_md5,
-        system_attributes_md5: message.system_attributes_md5,
+        attributes_md5: digests.attributes,
+        system_attributes_md5: digests.system_attributes,
         sequence_number: accepted.sequence_number,
     }
 }

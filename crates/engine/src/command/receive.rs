@@ -33,6 +33,9 @@ impl Engine {
             let waits = receive.wait_seconds.unwrap_or(queue.attributes.wait_seconds) > 0;
             return if queue.is_fifo() || waits { Ok(Decision::Nothing) } else { Err(over_limit()) };
         }
+        if queue.lanes.ready() == 0 && queue.next_page(now).is_none() {
+            return Ok(Decision::Nothing);
+        }
         let wanted = receive.max_messages.min(room);
         let dead_letter_queue = self.dead_letter_queue(queue);
         let circular = dead_letter_queue.is_some_and(|(target, _)| self.leads_back(target, queue));

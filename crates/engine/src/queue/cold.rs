@@ -87,6 +87,8 @@ pub struct Cold {
     /// Pages of delayed messages by [`Page::urgency`].
     delayed: BTreeSet<(u64, PageId)>,
     received: Ranges,
+    /// How many pages the line has.
+    line: usize,
     messages: u64,
     delayed_messages: u64,
     /// What the journal holds for these pages.
@@ -102,7 +104,7 @@ type Ranges = BTreeMap<u32, BTreeMap<(MessageKey, PageId), MessageKey>>;
 impl Cold {
     /// Tells whether no visible message of the line is on a page.
     pub fn is_line_empty(&self) -> bool {
-        self.first().is_none()
+        self.line == 0
     }
 
     /// Returns the number of visible messages on all pages.
@@ -189,6 +191,7 @@ impl Cold {
         if let Some((low, high)) = page.received {
             self.received.entry(class(low, high)).or_default().insert((low, id), high);
         }
+        self.line += usize::from(id.shelf() == Shelf::Line);
         match id.shelf() {
             Shelf::Line | Shelf::Lane => self.messages += u64::from(page.count),
             Shelf::Delayed => {
@@ -213,6 +216,7 @@ impl Cold {
                 self.received.remove(&class);
             }
         }
+        self.line -= usize::from(id.shelf() == Shelf::Line);
         match id.shelf() {
             Shelf::Line | Shelf::Lane => self.messages -= u64::from(page.count),
             Shelf::Delayed => {

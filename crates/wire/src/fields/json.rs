@@ -11,6 +11,8 @@ use stanchion_types::{Code, Error};
 use crate::choices;
 use crate::fields::{Fields, MapName, Name, keep_last};
 
+mod plain;
+
 /// Most values in a request: far more than any request needs, few enough that a hostile one stays cheap.
 const NODES_MAX: usize = 20_000;
 
@@ -48,10 +50,11 @@ impl<'j> Document<'j> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Document { nodes: vec![Node::Object { len: 0 }] });
         }
-        let mut nodes = Vec::with_capacity(16);
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let parsed = Append(&mut nodes).deserialize(&mut deserializer).and_then(|()| deserializer.end());
-        parsed.map_err(|error| serialization(format!("The request body is not valid JSON: {error}")))?;
+        let nodes = match plain::parse(body) {
+            Some(nodes) => nodes,
+            None => parse_any(body)
+                .map_err(|error| serialization(format!("The request body is not valid JSON: {error}")))?,
+        };
         match nodes[0] {
             Node::Object { .. } => Ok(Document { nodes }),
             _ => Err(serialization("The request body is not a JSON object")),
@@ -62,6 +65,14 @@ impl<'j> Document<'j> {
     pub(crate) fn members(&self) -> JsonFields<'_> {
         JsonFields { members: &self.nodes[1..] }
     }
+}
+
+/// Parses whatever is JSON.
+fn parse_any(body: &[u8]) -> Result<Vec<Node<'_>>, serde_json::Error> {
+    let mut nodes = Vec::with_capacity(16);
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    Append(&mut nodes).deserialize(&mut deserializer).and_then(|()| deserializer.end())?;
+    Ok(nodes)
 }
 
 /// Returns the body with every unpaired surrogate escape turned into `\ufffe`, `None` if it has no such escape.
@@ -186,7 +197,7 @@ fn split_value<'t>(nodes: &'t [Node<'t>]) -> Option<(Value<'t>, &'t [Node<'t>])>
         Node::List { len } | Node::Object { len } => 1 + len,
         _ => 1,
     };
-    Some(nodes.split_at(len))
+    nodes.split_at_checked(len)
 }
 
 /// Walks the keys and values of an object.
@@ -213,8 +224,16 @@ fn elements<'t>(mut nodes: &'t [Node<'t>]) -> impl Iterator<Item = Value<'t>> {
 impl<'t> JsonFields<'t> {
     /// Finds a member that is not null; if it comes twice, the last counts.
     fn find(self, name: Name) -> Option<Value<'t>> {
-        let (_, value) = members(self.members).filter(|(key, _)| *key == name.json).last()?;
-        (!matches!(value[0], Node::Null)).then_some(value)
+        // Each name is looked for in each structure, mostly in vain, so this is a bare loop.
+        let (mut rest, mut found) = (self.members, None);
+        while let [Node::Text(key), after @ ..] = rest {
+            let (value, others) = split_value(after)?;
+            if **key == *name.json {
+                found = Some(value);
+            }
+            rest = others;
+        }
+        found.filter(|value| !matches!(value[0], Node::Null))
     }
 
     /// Returns the elements of a list, nulls left out.
@@ -260,7 +279,11 @@ impl<'t> Fields<'t> for JsonFields<'t> {
     }
 
     fn texts(self, name: Name) -> Result<Vec<&'t str>, Error> {
-        self.list(name)?.map(text).collect()
+        let mut texts = Vec::new();
+        for value in self.list(name)? {
+            texts.push(text(value)?);
+        }
+        Ok(texts)
     }
 
     fn objects(self, name: Name) -> Result<Vec<Self>, Error> {
@@ -272,7 +295,11 @@ impl<'t> Fields<'t> for JsonFields<'t> {
     }
 
     fn map(self, name: MapName) -> Result<Vec<(&'t str, Self)>, Error> {
-        self.object(name.name)?.into_iter().map(|(key, value)| Ok((key, structure(value)?))).collect()
+        let found = self.object(name.name)?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        found.into_iter().map(|(key, value)| Ok((key, structure(value)?))).collect()
     }
 }
 

@@ -60,8 +60,7 @@ impl<'t, T> Batch<'t, T> {
     /// For a fault of the batch as a whole: no entries, too many, bad ids, repeated ids.
     pub(super) fn check<U>(self, check: impl Fn(T) -> Result<U, Error>) -> Result<Vec<BatchEntry<U>>, Error> {
         self.check_shape()?;
-        let entries = self.entries.into_iter();
-        Ok(entries.map(|(id, entry)| BatchEntry { id: id.to_owned(), entry: check(entry) }).collect())
+        Ok(self.check_each(check))
     }
 
     /// Checks as [`Batch::check`] does, and before the entries their size together.
@@ -80,7 +79,15 @@ impl<'t, T> Batch<'t, T> {
                 format!("Batch requests cannot be longer than {BATCH_BYTES_MAX} bytes. You have sent {bytes} bytes.");
             return Err(Error::new(Code::BatchRequestTooLong, message));
         }
-        self.check(check)
+        Ok(self.check_each(check))
+    }
+
+    fn check_each<U>(self, check: impl Fn(T) -> Result<U, Error>) -> Vec<BatchEntry<U>> {
+        let mut checked = Vec::with_capacity(self.entries.len());
+        for (id, entry) in self.entries {
+            checked.push(BatchEntry { id: id.to_owned(), entry: check(entry) });
+        }
+        checked
     }
 
     fn check_shape(&self) -> Result<(), Error> {
