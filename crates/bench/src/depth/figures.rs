@@ -29,6 +29,8 @@ pub struct Figures {
     pub resident_extrapolated: Option<f64>,
     /// The same work on the empty queue and on the deep one.
     pub comparison: Option<Comparison>,
+    /// What many queues cost while they are empty, in a scenario that has many.
+    pub many: Option<Many>,
     /// Bytes on the disk, and bytes of the bodies that are alive.
     pub disk: Option<(u64, u64)>,
     /// Seconds from the start of the process to its first answer: after a
@@ -56,6 +58,18 @@ pub struct Comparison {
     /// The share of a core that the server used with the deep queue while
     /// nobody asked for anything; the CPU figures are without it.
     pub background: f64,
+}
+
+/// The same work on one empty queue and on many. CPU is of the server, in
+/// microseconds by message of send, receive and delete.
+#[derive(Debug, Clone, Serialize)]
+pub struct Many {
+    /// How many queues there are.
+    pub queues: usize,
+    /// CPU on one empty queue.
+    pub one_cpu_us: [f64; 3],
+    /// CPU on all the queues in turn, before they were filled.
+    pub empty_cpu_us: [f64; 3],
 }
 
 /// How soon the space of a queue came back.
@@ -136,6 +150,7 @@ impl Figures {
             resident_slope: None,
             resident_extrapolated: None,
             comparison: None,
+            many: None,
             disk: None,
             reopen_seconds: None,
             reclaimed: None,
@@ -190,12 +205,30 @@ pub(super) fn table(all: &[Figures]) -> String {
     for figures in all {
         row(&mut out, figures).expect("writing to memory does not fail");
     }
+    for (many, comparison) in all.iter().filter_map(|figures| figures.many.as_ref().zip(figures.comparison.as_ref())) {
+        many_rows(&mut out, many, comparison).expect("writing to memory does not fail");
+    }
     for moving in all.iter().filter_map(|figures| figures.moving.as_ref()) {
         out.push_str(MOVING_HEAD);
         moving_rows(&mut out, moving).expect("writing to memory does not fail");
     }
     out
 }
+
+fn many_rows(out: &mut String, many: &Many, comparison: &Comparison) -> std::fmt::Result {
+    let queues = many.queues;
+    writeln!(out, "\n| CPU in us | one empty queue | {queues} empty queues (x) | {queues} deep queues (x) |")?;
+    writeln!(out, "| --- | ---: | ---: | ---: |")?;
+    for (at, name) in WORKS.into_iter().enumerate() {
+        let (one, empty, deep) = (many.one_cpu_us[at], many.empty_cpu_us[at], comparison.deep_cpu_us[at]);
+        let times = |cpu: f64| cpu / one.max(f64::MIN_POSITIVE);
+        writeln!(out, "| {name} | {one:.1} | {empty:.1} ({:.2}) | {deep:.1} ({:.2}) |", times(empty), times(deep))?;
+    }
+    Ok(())
+}
+
+/// What is measured, in the order of all figures.
+const WORKS: [&str; 3] = ["send", "receive", "delete"];
 
 const MOVING_HEAD: &str = "
 | latency in ms | nothing to move: p50, p99 | while survivors are moved: p50, p99 | p50 x, p99 x |
@@ -204,7 +237,7 @@ const MOVING_HEAD: &str = "
 
 fn moving_rows(out: &mut String, moving: &Moving) -> std::fmt::Result {
     let Moving { quiet, moving: busy, .. } = moving;
-    for (at, name) in ["send", "receive", "delete"].into_iter().enumerate() {
+    for (at, name) in WORKS.into_iter().enumerate() {
         let [before, after] = [quiet, busy].map(|latencies| [latencies.p50_ms[at], latencies.p99_ms[at]]);
         let times = |at: usize| after[at] / before[at].max(f64::MIN_POSITIVE);
         let [p50, p99] = before;
@@ -282,7 +315,7 @@ fn row(out: &mut String, figures: &Figures) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{Comparison, Figures, Growth, Latencies, Moving, REMEMBERED_TWICE, slope, table};
+    use super::{Comparison, Figures, Growth, Latencies, Many, Moving, REMEMBERED_TWICE, slope, table};
     use std::time::Duration;
 
     const MIB: u64 = 1 << 20;
@@ -341,6 +374,26 @@ mod tests {
         assert!(table.contains("| delete | 1.00, 12.00 | 1.50, 18.00 | 1.50, 1.50 |"), "{table}");
         let last = "| measured | 27000 requests in 90 s | 27000 requests in 90 s | 300 MiB written to move, 700 MiB came back |";
         assert!(table.contains(last), "{table}");
+    }
+
+    #[test]
+    fn many_queues_are_compared_with_one_in_a_table_of_their_own() {
+        let mut figures = Figures::new("scattered".into(), 1, 1);
+        figures.comparison = Some(Comparison {
+            empty_cpu_us: [3.0, 6.0, 4.0],
+            deep_cpu_us: [6.0, 9.0, 5.0],
+            empty_receive_ms: [1.0; 2],
+            deep_receive_ms: [1.0; 2],
+            background: 0.0,
+        });
+        figures.many = Some(Many { queues: 500, one_cpu_us: [2.0, 4.0, 4.0], empty_cpu_us: [3.0, 6.0, 4.0] });
+        let table = table(&[figures]);
+        assert!(table.contains("| 6.0 (2.00) | 9.0 (1.50) | 5.0 (1.25) |"), "{table}");
+        assert!(
+            table.contains("| CPU in us | one empty queue | 500 empty queues (x) | 500 deep queues (x) |"),
+            "{table}"
+        );
+        assert!(table.contains("| receive | 4.0 | 6.0 (1.50) | 9.0 (2.25) |"), "{table}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::client::{Client, Failure};
 use crate::payload::{self, Number};
 use crate::protocol::{Call, FifoIds, Outgoing, Queue};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(super) struct Lot {
     pub(super) delay_seconds_max: Option<u32>,
     next: Cell<u64>,
     read_next: Cell<u64>,
+    /// Queues that gave less than was asked for: they are asked again before the next one.
+    read_again: RefCell<Vec<usize>>,
 }
 
 impl Lot {
@@ -43,6 +45,7 @@ impl Lot {
             delay_seconds_max: None,
             next: Cell::new(0),
             read_next: Cell::new(0),
+            read_again: RefCell::default(),
         }
     }
 
@@ -53,9 +56,18 @@ impl Lot {
 
     /// This function gives the queue that the next receive asks.
     pub(super) fn next_to_read(&self) -> usize {
+        if let Some(again) = self.read_again.borrow_mut().pop() {
+            return again;
+        }
         let turn = self.read_next.get();
         self.read_next.set(turn + 1);
         (turn % self.queues.len() as u64) as usize
+    }
+
+    /// This function lets the next receive ask a queue again that gave less than was asked for. Messages that stay in a
+    /// queue would be missing elsewhere: receives visit queues in the order in which sends do.
+    pub(super) fn read_again(&self, at: usize) {
+        self.read_again.borrow_mut().push(at);
     }
 
     /// The queue of the batch that begins with this message.
@@ -144,6 +156,16 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::{BATCH, Lot, Queue};
+
+    #[test]
+    fn queues_are_read_in_turn_and_one_that_gave_too_little_at_once_again() {
+        let queues = ["one", "two", "three"].map(|name| Queue::new(format!("http://127.0.0.1:1/000000000000/{name}")));
+        let lot = Lot::new(queues.to_vec(), 1024, None);
+        let (first, second) = (lot.next_to_read(), lot.next_to_read());
+        lot.read_again(first);
+        let rest: Vec<usize> = (0..4).map(|_| lot.next_to_read()).collect();
+        assert_eq!((first, second, rest), (0, 1, vec![0, 2, 0, 1]));
+    }
 
     #[test]
     fn the_shelf_gets_its_share_of_every_hundred_batches_spread_evenly() {

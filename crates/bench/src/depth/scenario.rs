@@ -4,7 +4,7 @@
 mod moving;
 
 use super::crew::Crew;
-use super::figures::{Comparison, Figures, Growth, REMEMBERED_TWICE, Reclaimed};
+use super::figures::{Comparison, Figures, Growth, Many, REMEMBERED_TWICE, Reclaimed};
 use super::lot::{BATCH, Lot};
 use super::requests;
 use super::server::{Home, Server};
@@ -133,15 +133,23 @@ pub(super) fn run(scenario: Scenario, options: &Options) -> Result<Figures, Erro
         moving::run(site, &mut figures)?;
         return Ok(figures);
     }
-    let fifo = scenario.is_fifo();
-    let suffix = if fifo { ".fifo" } else { "" };
-    let idle = site.crew.create(&format!("empty{suffix}"), fifo)?;
+    let idle = site.queue(scenario, "empty")?;
     let groups = groups(scenario, options.depth());
     let idle = Rc::new(Lot::new(vec![idle], options.size, groups));
     site.say("an empty queue");
-    let empty = works::measure(&mut site.crew, site.server.pid(), &idle, ROUNDS)?;
+    let one = works::measure(&mut site.crew, site.server.pid(), &idle, ROUNDS)?;
+    let queues = site.queues(scenario)?;
+    // Many deep queues are compared with the very same queues before they are filled: that there are many is no depth.
+    let many = if queues.len() > 1 {
+        let idle = Rc::new(Lot::new(queues.clone(), options.size, groups));
+        site.say(&format!("{} empty queues", queues.len()));
+        Some(works::measure(&mut site.crew, site.server.pid(), &idle, ROUNDS)?)
+    } else {
+        None
+    };
 
-    let backlog = site.make(scenario)?;
+    let count = queues.len();
+    let backlog = site.make(scenario, queues)?;
     let mut figures = Figures::new(scenario.name(), backlog.alive, options.size);
     figures.resident(resident_before, site.resident()?, &backlog.growth);
     if matches!(scenario, Scenario::Purge | Scenario::DeleteQueue) {
@@ -151,7 +159,8 @@ pub(super) fn run(scenario: Scenario, options: &Options) -> Result<Figures, Erro
         site.say("the deep queue");
         let deep = works::measure(&mut site.crew, site.server.pid(), &backlog.lot, ROUNDS)?;
         figures.resident_peak = process::resident_peak(site.server.pid())?;
-        figures.comparison = Some(compare(&empty, &deep));
+        figures.comparison = Some(compare(many.as_ref().unwrap_or(&one), &deep));
+        figures.many = many.map(|many| Many { queues: count, one_cpu_us: one.cpu_us(), empty_cpu_us: many.cpu_us() });
         let live = backlog.alive * options.size as u64;
         if matches!(scenario, Scenario::Stragglers | Scenario::EverySecondDeleted | Scenario::ReceivedOnce) {
             site.wait_for_space(live);
@@ -168,11 +177,10 @@ fn groups(scenario: Scenario, depth: u64) -> Option<u64> {
 }
 
 fn compare(empty: &Works, deep: &Works) -> Comparison {
-    let cpu_us = |works: &Works| [works.send.cpu_us(), works.receive.cpu_us(), works.delete.cpu_us()];
     let receive_ms = |works: &Works| [works.receive.latency_ms(50.0), works.receive.latency_ms(99.0)];
     Comparison {
-        empty_cpu_us: cpu_us(empty),
-        deep_cpu_us: cpu_us(deep),
+        empty_cpu_us: empty.cpu_us(),
+        deep_cpu_us: deep.cpu_us(),
         empty_receive_ms: receive_ms(empty),
         deep_receive_ms: receive_ms(deep),
         background: deep.background,
@@ -201,18 +209,25 @@ impl<'a> Site<'a> {
         Ok(process::sample(self.server.pid())?.resident_bytes)
     }
 
-    fn make(&mut self, scenario: Scenario) -> Result<Backlog, Error> {
+    /// Creates a queue of the kind that the scenario is about.
+    fn queue(&mut self, scenario: Scenario, name: &str) -> Result<Queue, Error> {
+        let fifo = scenario.is_fifo();
+        let suffix = if fifo { ".fifo" } else { "" };
+        self.crew.create(&format!("{name}{suffix}"), fifo)
+    }
+
+    /// Creates the queues that will be deep.
+    fn queues(&mut self, scenario: Scenario) -> Result<Vec<Queue>, Error> {
+        let messages = scenario.messages(self.options.depth());
+        let count: u64 = if scenario == Scenario::Scattered { (messages / 500).clamp(10, 10_000) } else { 1 };
+        (0..count).map(|number| self.queue(scenario, &format!("deep-{number}"))).collect()
+    }
+
+    fn make(&mut self, scenario: Scenario, queues: Vec<Queue>) -> Result<Backlog, Error> {
         let depth = self.options.depth();
         let messages = scenario.messages(depth);
         let size = self.options.size;
-        let fifo = scenario.is_fifo();
-        let suffix = if fifo { ".fifo" } else { "" };
-        let queues: u64 = if scenario == Scenario::Scattered { (messages / 500).clamp(10, 10_000) } else { 1 };
-        let mut deep = Vec::new();
-        for number in 0..queues {
-            deep.push(self.crew.create(&format!("deep-{number}{suffix}"), fifo)?);
-        }
-        let mut lot = Lot::new(deep, size, groups(scenario, depth));
+        let mut lot = Lot::new(queues, size, groups(scenario, depth));
         match scenario {
             Scenario::Stragglers => lot.shelf = Some((self.crew.create("shelf", false)?, 1)),
             Scenario::RandomDelays => lot.delay_seconds_max = Some(900),

@@ -1,4 +1,4 @@
-//! The work that is measured on the empty queue and on the deep one: rounds of
+//! The work that is measured on the empty queues and on the deep ones: rounds of
 //! sending, receiving and deleting, each measured apart.
 //!
 //! What the server does anyway, such as making delayed messages visible, is
@@ -48,8 +48,7 @@ impl Work {
         Self { messages: 0, cpu: Duration::ZERO, latency: Histogram::new(3).expect("three digits are allowed") }
     }
 
-    /// This function gives the server's CPU time by message, in microseconds.
-    pub(super) fn cpu_us(&self) -> f64 {
+    fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.messages.max(1) as f64
     }
 
@@ -72,6 +71,11 @@ pub(super) struct Works {
 impl Works {
     fn new() -> Self {
         Self { send: Work::new(), receive: Work::new(), delete: Work::new(), background: 0.0 }
+    }
+
+    /// This function gives the server's CPU time by message of send, receive and delete, in microseconds.
+    pub(super) fn cpu_us(&self) -> [f64; 3] {
+        [&self.send, &self.receive, &self.delete].map(Work::cpu_us)
     }
 }
 
@@ -174,6 +178,9 @@ fn receive(crew: &mut Crew, meter: Meter, lot: &Rc<Lot>, work: &mut Work) -> Res
             let (own, latency) = requests::receive(client, &lot.queues[at], wanted).await?;
             latencies.push(latency);
             left.set(left.get() + wanted - own.len() as u64);
+            if (own.len() as u64) < wanted {
+                lot.read_again(at);
+            }
             if own.is_empty() {
                 empty_answers += 1;
                 if empty_answers > EMPTY_ANSWERS_MAX {
