@@ -50,8 +50,11 @@ pub(crate) use notes::Notes;
 use readers::Readers;
 pub(crate) use readers::Reading;
 
-/// How many times the size of the last snapshot the journal grows before the next one.
+/// How many times the size of the last snapshot the journal grows, or loses, before the next one.
 const SNAPSHOT_SHARE: u64 = 4;
+
+/// What part of what is alive may have died besides before it is worth a large snapshot to get its space back.
+const TRIM_SHARE: u64 = 8;
 
 /// How many bytes of the journal may die between two snapshots while the disk is full.
 const SHORT_TRIM_BYTES: u64 = 1 << 20;
@@ -536,12 +539,15 @@ impl Driver {
         change(&mut self.lock().shard)
     }
 
-    /// Notes how large the last snapshot was. Until the next one the journal grows by several times as much, so that
-    /// snapshots of a large state are a small part of what is written.
+    /// Notes how large the last snapshot was. Until the next one the journal grows by several times as much, or as much of
+    /// it dies, so that snapshots of a large state are a small part of what is written; but where little else is alive the
+    /// disk is not kept for that.
     pub(crate) fn snapshot_took(&self, bytes: u64) {
         let mut core = self.lock();
-        core.snapshot_after = core.snapshot_bytes.max(bytes.saturating_mul(SNAPSHOT_SHARE));
-        core.trim_after = core.trim_bytes.max(bytes);
+        let several = bytes.saturating_mul(SNAPSHOT_SHARE);
+        core.snapshot_after = core.snapshot_bytes.max(several);
+        let alive = core.shard.engine().usage().live();
+        core.trim_after = core.trim_bytes.max(bytes).max(several.min(alive / TRIM_SHARE));
     }
 
     /// Waits until nobody reads contents any more of which a reply has told so far.

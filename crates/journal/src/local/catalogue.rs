@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::disk::{Access, Disk, DiskFile};
-use super::index::{Index, ShardIndex};
+use super::index::{Index, ShardIndex, Span};
 use super::ranges::Ranges;
 use super::segment;
 use crate::ShardId;
@@ -78,6 +78,8 @@ pub(crate) struct Place {
     pub(crate) segment: u64,
     /// A frame at or before the record, less than [`super::index::SPAN`] bytes before it.
     pub(crate) offset: u64,
+    /// How many records of the shard are between that frame and the record, that frame counted.
+    pub(crate) steps: u64,
     /// A frame behind the record, if the index has one.
     pub(crate) until: Option<u64>,
 }
@@ -126,8 +128,8 @@ impl Catalogue {
             return None;
         }
         let (_, &number) = segments.starts.range((shard, 0)..=(shard, position)).next_back()?;
-        let (offset, until) = segments.by_number.get(&number)?.index.span(shard, position)?;
-        Some(Place { segment: number, offset, until })
+        let Span { offset, steps, until } = segments.by_number.get(&number)?.index.span(shard, position)?;
+        Some(Place { segment: number, offset, steps, until })
     }
 
     /// Returns the lowest position of a shard, from `from` on, that is there.

@@ -10,6 +10,17 @@ use crate::ShardId;
 /// A record begins less than this many bytes after the entry that leads to it.
 pub(crate) const SPAN: u64 = 16 * 1024;
 
+/// Between which places of a segment a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Where to start walking to find it.
+    pub(crate) offset: u64,
+    /// How many records of its shard are passed on the way.
+    pub(crate) steps: u64,
+    /// Where it has certainly ended, if there is a later entry to tell.
+    pub(crate) until: Option<u64>,
+}
+
 /// The last record of a shard at some point of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tail {
@@ -59,19 +70,19 @@ impl Index {
 
     /// Returns where to start walking to find a record.
     pub(crate) fn find(&self, shard: ShardId, position: u64) -> Option<u64> {
-        self.span(shard, position).map(|(offset, _)| offset)
+        self.span(shard, position).map(|span| span.offset)
     }
 
-    /// Returns where to start walking to find a record, and where the record has certainly ended, if there is a later
-    /// entry to tell.
-    pub(crate) fn span(&self, shard: ShardId, position: u64) -> Option<(u64, Option<u64>)> {
+    /// Returns where a record is, as far as the entries tell.
+    pub(crate) fn span(&self, shard: ShardId, position: u64) -> Option<Span> {
         let index = self.shard(shard)?;
         if position < index.first || position > index.last {
             return None;
         }
         let after = index.entries.partition_point(|&(relative, _)| index.first + u64::from(relative) <= position);
-        let offset = |&(_, offset): &(u32, u32)| u64::from(offset);
-        index.entries.get(after.checked_sub(1)?).map(|entry| (offset(entry), index.entries.get(after).map(offset)))
+        let (relative, offset) = *index.entries.get(after.checked_sub(1)?)?;
+        let until = index.entries.get(after).map(|&(_, offset)| u64::from(offset));
+        Some(Span { offset: u64::from(offset), steps: position - index.first - u64::from(relative), until })
     }
 
     /// Appends the index as bytes.
