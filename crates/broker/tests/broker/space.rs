@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use stanchion_broker::Options;
 use stanchion_journal::{Fault, Journal, Memory, Position, ShardId};
@@ -82,4 +83,31 @@ async fn a_content_that_somebody_was_told_of_is_kept_until_it_was_read() {
     memory.deliver();
     assert_eq!(receive.await.unwrap()[0].body, body);
     until("a trim", || world.journal.trims() > 0).await;
+}
+
+#[tokio::test]
+async fn a_large_snapshot_is_not_written_again_for_a_little_space() {
+    let world = World::over(Memory::automatic(), Options { snapshot_rest: Duration::ZERO, ..tidy() });
+    world.create("q", Vec::new()).await;
+    world.create("other", Vec::new()).await;
+    let body = "x".repeat(2000);
+    for _ in 0..600 {
+        world.send("q", message(&body)).await.unwrap();
+    }
+    world.send("other", message(&body)).await.unwrap();
+    let before = world.journal.trims();
+    world.call("other", PurgeQueue).await.unwrap();
+    until("a snapshot of all messages", || world.journal.trims() > before).await;
+    let size = |world: &World| world.journal.load_snapshot(ShardId(0)).unwrap().map_or(0, |(_, state)| state.len());
+    let (large, before) = (size(&world), world.journal.trims());
+    let mut deleted = 0;
+    while world.journal.trims() == before {
+        let received = world.receive("q", 0).await.unwrap();
+        assert!(!received.is_empty(), "all of it is dead, and the journal keeps it");
+        for message in received {
+            world.delete("q", &message.receipt_handle).await.unwrap();
+            deleted += body.len();
+        }
+    }
+    assert!(deleted > 2 * large, "{large} bytes were written again to forget {deleted}");
 }
