@@ -80,8 +80,7 @@ impl<'j> Plain<'j> {
     fn string(&mut self) -> Option<()> {
         let rest = &self.text.as_bytes()[self.at..];
         let mut length = 0;
-        // Most texts are too short for a search that has to be prepared. Without an early exit a chunk compiles to vector
-        // code.
+        // Without an early exit a chunk compiles to vector code.
         while let Some(chunk) = rest[length..].first_chunk::<CHUNK>()
             && !chunk.iter().fold(false, |any, byte| any | is_special(*byte))
         {
