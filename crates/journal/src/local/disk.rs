@@ -59,6 +59,12 @@ pub trait DiskFile: Send + Sync {
     /// Writes all bytes of the slices, one after the other, from an offset on.
     fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
 
+    /// Writes bytes up to the end of a page, of which so many come at once that they need not stay in memory. They go past
+    /// the system's cache if the pages of the file begin where those of memory do. Nobody else uses the file meanwhile.
+    fn write_through(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(&mut [IoSlice::new(bytes)], offset)
+    }
+
     /// Writes zeros from an offset on, which like the length is a multiple of 4,096. Whoever does so expects nobody to
     /// read them soon, so they need not stay in memory. Nobody else uses the file meanwhile.
     fn zero(&self, offset: u64, length: usize) -> io::Result<()> {
@@ -172,6 +178,9 @@ impl Disk for Directory {
     }
 }
 
+/// What the system's cache keeps of a file as a whole, in bytes.
+pub(crate) const PAGE: usize = 4096;
+
 /// The most slices one system call takes (`IOV_MAX` of Linux).
 const SLICES_MAX: usize = 1024;
 
@@ -184,6 +193,23 @@ const SLICES_MAX: usize = 1024;
 struct Zeros([u8; ZEROS_BYTES]);
 #[cfg(target_os = "linux")]
 const ZEROS_BYTES: usize = 64 << 10;
+
+/// Writes whole pages past the system's cache, or through it where that cannot be.
+#[cfg(target_os = "linux")]
+fn write_past_cache<'a>(file: &File, slices: impl Fn() -> Vec<IoSlice<'a>>, offset: u64) -> io::Result<()> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let flags = fcntl_getfl(file)?;
+    let written = fcntl_setfl(file, flags | OFlags::DIRECT).map_err(io::Error::from).and_then(|()| {
+        let written = DiskFile::write_at(file, &mut slices(), offset);
+        fcntl_setfl(file, flags)?;
+        written
+    });
+    match written {
+        // Not every file system can, and some want more than whole pages.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => DiskFile::write_at(file, &mut slices(), offset),
+        written => written,
+    }
+}
 
 impl DiskFile for File {
     fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
@@ -203,27 +229,31 @@ impl DiskFile for File {
         Ok(())
     }
 
+    /// What is on pages of its own goes past the cache. The first page is shared with what was written before, and is
+    /// there.
+    #[cfg(target_os = "linux")]
+    fn write_through(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let shared = offset.next_multiple_of(PAGE as u64) - offset;
+        let Some((head, pages)) = bytes
+            .split_at_checked(shared as usize)
+            .filter(|(_, pages)| pages.len().is_multiple_of(PAGE) && pages.as_ptr().addr().is_multiple_of(PAGE))
+        else {
+            return DiskFile::write_at(self, &mut [IoSlice::new(bytes)], offset);
+        };
+        DiskFile::write_at(self, &mut [IoSlice::new(head)], offset)?;
+        write_past_cache(self, || vec![IoSlice::new(pages)], offset + shared)
+    }
+
     /// Past the system's cache where that can be: what is only to be overwritten would cost its memory there, and more
     /// time than the disk needs for it.
     #[cfg(target_os = "linux")]
     fn zero(&self, offset: u64, length: usize) -> io::Result<()> {
-        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
         static ZEROS: Zeros = Zeros([0; ZEROS_BYTES]);
-        let zeros = || -> Vec<IoSlice<'_>> {
+        let zeros = || {
             let lengths = (0..length).step_by(ZEROS_BYTES).map(|at| (length - at).min(ZEROS_BYTES));
             lengths.map(|length| IoSlice::new(&ZEROS.0[..length])).collect()
         };
-        let flags = fcntl_getfl(self)?;
-        let written = fcntl_setfl(self, flags | OFlags::DIRECT).map_err(io::Error::from).and_then(|()| {
-            let written = DiskFile::write_at(self, &mut zeros(), offset);
-            fcntl_setfl(self, flags)?;
-            written
-        });
-        match written {
-            // Not every file system can, and some want more than whole pages.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => DiskFile::write_at(self, &mut zeros(), offset),
-            written => written,
-        }
+        write_past_cache(self, zeros, offset)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -270,6 +300,34 @@ impl DiskFile for File {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_through_is_what_is_read_wherever_it_begins() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let disk = Directory::new(directory.path());
+        for begin in [0, 1, 8, PAGE - 1, PAGE, PAGE + 904] {
+            // Where the pages of memory begin is for the allocator to say: this way and that.
+            for shift in [0, 1] {
+                let file = disk.create("file").expect("creates");
+                file.write_at(&mut [IoSlice::new(&[9; 8 * PAGE])], 0).expect("writes");
+                let mut memory = Vec::<u8>::with_capacity(8 * PAGE);
+                let lead = (PAGE + begin % PAGE - memory.as_ptr().addr() % PAGE) % PAGE + shift;
+                memory.resize(lead, 0);
+                memory.extend((0..6 * PAGE - begin).map(|at| (at % 251) as u8));
+                file.write_through(&memory[lead..], begin as u64).expect("writes");
+
+                let mut read = vec![0; 8 * PAGE];
+                assert_eq!(file.read_at(&mut read, 0).expect("reads"), 8 * PAGE);
+                assert!(read[..begin].iter().chain(&read[6 * PAGE..]).all(|byte| *byte == 9), "{begin} {shift}");
+                assert_eq!(read[begin..6 * PAGE], memory[lead..], "{begin} {shift}");
+            }
         }
     }
 }

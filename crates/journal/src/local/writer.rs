@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::disk::DiskFile;
+use super::disk::{DiskFile, PAGE};
 use super::frame::{self, Header, Kind};
 use super::front::Queued;
 use super::index::{self, Tail, Tails};
@@ -30,8 +30,10 @@ const LARGE_GROUP: u64 = 128 << 10;
 /// By how much more than it needs a segment grows that must, in bytes.
 const GROWTH: u64 = 1 << 20;
 
-/// What the system's cache keeps of a file as a whole, in bytes.
-const PAGE: usize = 4096;
+/// Groups from this size on are written past the system's cache, in bytes. A copy there costs more than the disk does,
+/// where the system has to find memory for it; and who reads back so much reads it in large pieces.
+const THROUGH: usize = 256 << 10;
+
 static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// What is kept of the arena for the next group, in bytes.
@@ -46,8 +48,12 @@ pub(crate) struct Writer {
     seal: Option<(Current, u64)>,
     /// When the records written since the last sync must be synced.
     deadline: Option<Instant>,
-    /// Headers, tables, short payloads and padding of the group, in order.
+    /// Headers, tables, short payloads and padding of the group, in order. What goes past the system's cache is here as a
+    /// whole.
     arena: Vec<u8>,
+    /// Where the group begins in the arena: so that its pages are pages of memory if it goes past the cache.
+    lead: usize,
+    goes_through: bool,
     /// After how many bytes of the arena which long payload of the group comes.
     cuts: Vec<(usize, usize)>,
     /// Shard, position and offset of each frame of the write.
@@ -91,7 +97,7 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, active: Active, tails: Tails) -> Writer {
         let (arena, cuts, frames) = (Vec::new(), Vec::new(), Vec::new());
         let seal = shared.keys.current().map(|current| (current, shared.options.sealed_bytes_max));
-        Writer { shared, active, tails, seal, deadline: None, arena, cuts, frames }
+        Writer { shared, active, tails, seal, deadline: None, arena, lead: 0, goes_through: false, cuts, frames }
     }
 
     /// The life of the thread. Returns where the log ends, if it ended well.
@@ -215,9 +221,9 @@ impl Writer {
 
     /// Lays out as many records as fit into the active segment, from `next` on; returns the first that does not.
     fn gather(&mut self, group: &[Queued], mut next: usize) -> usize {
-        self.arena.clear();
         self.cuts.clear();
         self.frames.clear();
+        self.clear_arena(&group[next..]);
         while let Some(Queued { epoch, record }) = group.get(next) {
             let length = record.payload.len();
             let bytes = frame::frame_bytes(length);
@@ -248,7 +254,7 @@ impl Writer {
                 }
                 None => {
                     let checksum = frame::encode(&header, payload, &mut self.arena);
-                    if length <= COPY_MAX {
+                    if length <= COPY_MAX || self.goes_through {
                         self.arena.extend_from_slice(payload);
                     } else {
                         self.cuts.push((self.arena.len(), next));
@@ -265,6 +271,21 @@ impl Writer {
             next += 1;
         }
         next
+    }
+
+    /// Empties the arena, to lay records out in.
+    fn clear_arena(&mut self, group: &[Queued]) {
+        self.arena.clear();
+        let bytes: usize = group.iter().map(|queued| frame::frame_bytes(queued.record.payload.len())).sum();
+        // Who does not wait for the disk does not wait for this either.
+        self.goes_through = bytes >= THROUGH && self.shared.options.durability == Durability::Sync;
+        self.lead = 0;
+        if self.goes_through {
+            self.arena.reserve(PAGE + bytes);
+            let (memory, place) = (self.arena.as_ptr().addr(), self.active.end as usize);
+            self.lead = (PAGE + place % PAGE - memory % PAGE) % PAGE;
+            self.arena.resize(self.lead, 0);
+        }
     }
 
     /// Says whether a frame goes into the active segment, and its seal after it.
@@ -320,8 +341,16 @@ impl Writer {
 
     /// Writes what has been laid out.
     fn put(&mut self, group: &[Queued], start: u64) -> Result<(), Fault> {
-        let mut slices = Vec::with_capacity(2 * self.cuts.len() + 1);
-        let mut from = 0;
+        let (mut from, mut at) = (self.lead, start);
+        // The last page is shared with what comes next, and stays in the cache for it.
+        let pages_end = self.active.end / PAGE as u64 * PAGE as u64;
+        if self.goes_through && pages_end > start {
+            at = pages_end;
+            from += (at - start) as usize;
+            let written = self.active.file.write_through(&self.arena[self.lead..from], start);
+            written.map_err(|error| self.fault("write", &error))?;
+        }
+        let mut slices = Vec::with_capacity(2 * self.cuts.len() + 2);
         for &(until, payload) in &self.cuts {
             slices.push(IoSlice::new(&self.arena[from..until]));
             slices.push(IoSlice::new(&group[payload].record.payload));
@@ -331,7 +360,7 @@ impl Writer {
         // Zeros to the end of the page, if it is there: what has not been read yet need not be read to be written in part.
         let end = self.active.end.next_multiple_of(PAGE as u64).min(self.active.allocated);
         slices.push(IoSlice::new(&ZEROS[..end.saturating_sub(self.active.end) as usize]));
-        let written = self.active.file.write_at(&mut slices, start);
+        let written = self.active.file.write_at(&mut slices, at);
         written.map_err(|error| self.fault("write", &error))?;
         self.shared.catalogue.note(self.active.number, &self.frames, self.active.end);
         Ok(())

@@ -61,8 +61,9 @@ fn a_segment_after_one_of_large_groups_gets_no_zeros() {
         append(&journal, 1, 2 * LARGE);
         assert_eq!(frames(&disk).last().map(|frame| frame.0), Some(2));
         journal.settle();
-        // The record, seal and pointer of the first segment, base of the second, page of the third.
-        disk.asked(Operation::Write) - before - 5
+        // The record and the page that it ends on, seal and pointer of the first segment, base of the second, page of the
+        // third.
+        disk.asked(Operation::Write) - before - 6
     };
     assert_eq!(zeros(3, 300_000), 0);
     assert_eq!(zeros(90, 10_000), (16 << 20) / (256 << 10), "small ones leave time for them");

@@ -1,11 +1,13 @@
 //! Who may open a directory, what a failure ends, and what is durable when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use stanchion_journal::local::simulated::Simulated;
-use stanchion_journal::local::{Durability, Options};
+use stanchion_journal::local::{Directory, Durability, Options};
 use stanchion_journal::{Fault, Journal, Local, Position, inspect};
+use stanchion_keyring::Keyring;
 
 use crate::harness::{PATIENCE, SHARD, SMALL, acquire, append, open, record, replayed};
 
@@ -20,6 +22,38 @@ fn a_directory_is_opened_once_at_a_time() {
     drop(third);
     Local::open(directory.path(), SMALL).expect("opens after a drop");
     assert!(inspect::check(directory.path()).expect("can be checked").damages.is_empty());
+}
+
+#[test]
+fn groups_of_every_size_come_back_as_they_were_written() {
+    for is_sealed in [false, true] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let keyring = is_sealed.then(|| Arc::new(Keyring::of("k", [7; 32].into())));
+        let open = || {
+            let disk = Directory::new(directory.path()).with_keyring(keyring.clone());
+            let options = Options { segment_bytes: 2 << 20, ..SMALL };
+            Arc::new(Local::open_on(Arc::new(disk), options).expect("opens"))
+        };
+        let journal = open();
+        let (ears, epoch, mut last) = acquire(&journal, SHARD);
+        // Small groups and groups of half a megabyte take turns, so that large ones begin anywhere in a page, and some
+        // of them do not fit into what is left of a segment.
+        for records in [1, 55, 2, 57, 60, 1, 1, 90, 58] {
+            for _ in 0..records {
+                last = last.next();
+                journal.queue(epoch, record(last.0, 9001)).expect("is queued");
+            }
+            journal.commit();
+            ears.wait(last).expect("becomes durable");
+        }
+        assert_eq!(replayed(&journal, 1, 9001), last);
+        journal.close().expect("closes");
+        drop(journal);
+        assert_eq!(replayed(&open(), 1, 9001), last);
+        let checked =
+            inspect::check_on(&Directory::new(directory.path()).with_keyring(keyring)).expect("can be checked");
+        assert!(checked.damages.is_empty(), "{:?}", checked.damages);
+    }
 }
 
 #[test]
