@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::JoinSet;
 
 /// What one section measured.
 pub(crate) struct Outcome {
@@ -177,13 +178,12 @@ fn carry(
     report: &Sender<Message>,
     wait_for_start: &Receiver<Instant>,
 ) -> Result<Share, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .map_err(|source| Error::Thread(format!("starting a runtime: {source}")))?;
     let tally = Rc::new(RefCell::new(Tally::default()));
-    let tasks = LocalSet::new();
-    let (cpu, ended) = tasks.block_on(&runtime, async {
+    let (cpu, ended) = runtime.block_on(async {
         let mut clients = Vec::new();
         for connection in (index..context.setup.options.connections).step_by(threads) {
             clients.push((connection, connect(context).await?));
@@ -204,7 +204,6 @@ fn carry(
         Ok::<_, Error>((process::thread_cpu().saturating_sub(cpu_before), Instant::now()))
     })?;
     // Tasks that were given up still hold the tally until they are dropped.
-    drop(tasks);
     drop(runtime);
     Ok(Share { tally: tally.take(), cpu, ended })
 }

@@ -8,6 +8,7 @@ mod harness;
 mod idle;
 mod inspect;
 mod life;
+mod memory;
 mod overload;
 mod settings;
 mod signed;

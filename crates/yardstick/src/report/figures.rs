@@ -50,6 +50,12 @@ impl Series {
         Self(self.0.iter().map(|figure| figure.min(most)).collect())
     }
 
+    /// This function counts the rounds in which this figure is the lower one.
+    pub(super) fn rounds_below(&self, other: &Self) -> usize {
+        assert_eq!(self.0.len(), other.0.len(), "both sides take part in every round");
+        self.0.iter().zip(&other.0).filter(|(figure, other)| figure < other).count()
+    }
+
     /// This function takes the lower figure round by round.
     pub(super) fn lower(&self, other: &Self) -> Self {
         assert_eq!(self.0.len(), other.0.len(), "both sides take part in every round");

@@ -124,8 +124,7 @@ impl<'a> Stage<'a> {
     /// rounds as were asked for, after one short round that does not count.
     pub(super) fn take_turns<const N: usize>(&self, loads: [(&Running, Load); N]) -> Result<[Turns; N], String> {
         for (running, load) in &loads {
-            let short = Load { messages: (load.messages / 10).max(1), ..load.clone() };
-            self.bear(running, &short)?;
+            self.warm_up(running, load)?;
         }
         let mut turns = [const { Turns(Vec::new()) }; N];
         for round in 1..=self.options.rounds {
@@ -135,6 +134,12 @@ impl<'a> Stage<'a> {
             }
         }
         Ok(turns)
+    }
+
+    /// This function loads a program with a tenth of what it will be measured with.
+    pub(super) fn warm_up(&self, running: &Running, load: &Load) -> Result<(), String> {
+        let short = Load { messages: (load.messages / 10).max(1), ..load.clone() };
+        self.bear(running, &short).map(|_| ())
     }
 
     /// This function tells whether the user has had enough.

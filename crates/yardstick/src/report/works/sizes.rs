@@ -53,7 +53,6 @@ fn small(stage: &Stage<'_>) -> Result<Vec<Row>, String> {
 }
 
 fn large(stage: &Stage<'_>, size: usize, name: &str) -> Result<Row, String> {
-    let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
     let mebibytes = (LARGE_MIB * stage.options.messages / MESSAGES_USUAL).max(16);
     let messages = (mebibytes << 20) / size as u64;
     let load = Load::new(format!("send -c 16 --size {size}"), messages);
@@ -61,14 +60,40 @@ fn large(stage: &Stage<'_>, size: usize, name: &str) -> Result<Row, String> {
     let mebibytes = u32::try_from(mebibytes).map_err(|_| "--messages is too large for large messages".to_owned())?;
     for round in 1..=stage.options.rounds {
         eprintln!("  round {round}: {name}");
+        // No server runs meanwhile: one that was loaded just now may still have something to write.
         let disk = disk::sequential_write(&stage.options.dir, mebibytes);
         written.push(disk.map_err(|source| format!("--dir {}: {source}", stage.options.dir.display()))?);
-        let report = stage.bear(&running, &load)?;
-        sent.push(report.sections[0].messages_per_second * size as f64 / f64::from(1 << 20));
         hashed.push(disk::md5_rate(size, mebibytes));
+        let running = stage.start(Subject::Stanchion(Settings::USUAL))?;
+        let report = stage.warm_up(&running, &load).and_then(|()| stage.bear(&running, &load))?;
+        sent.push(report.sections[0].messages_per_second * size as f64 / f64::from(1 << 20));
     }
     let [written, hashed] = [written, hashed].map(Series::new);
-    let binds = if written.median() < hashed.median() { "the disk's sequential writes" } else { "MD5 on one core" };
+    let binds = whichever(("the disk's sequential writes", &written), ("MD5 on one core", &hashed));
     let name = format!("{name}: SendMessage, 16 connections");
-    Ok(Row::at_least_times(name, Unit::MibPerSecond, Series::new(sent), LARGE_FACTOR, (binds, written.lower(&hashed))))
+    Ok(Row::at_least_times(name, Unit::MibPerSecond, Series::new(sent), LARGE_FACTOR, (&binds, written.lower(&hashed))))
+}
+
+/// This function names what was lower; if not the same in all rounds, both and in how many.
+fn whichever(one: (&str, &Series), other: (&str, &Series)) -> String {
+    match (one.1.rounds_below(other.1), other.1.rounds_below(one.1)) {
+        (0, _) => other.0.to_owned(),
+        (_, 0) => one.0.to_owned(),
+        (some, others) => format!("{} in {some} rounds, {} in {others}", one.0, other.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Series, whichever};
+
+    #[test]
+    fn what_binds_is_named_with_its_rounds_unless_it_binds_in_all() {
+        let name = |one: [f64; 3], other: [f64; 3]| {
+            whichever(("disk", &Series::new(one.to_vec())), ("core", &Series::new(other.to_vec())))
+        };
+        assert_eq!(name([1.0, 2.0, 3.0], [4.0, 4.0, 4.0]), "disk");
+        assert_eq!(name([5.0, 6.0, 7.0], [4.0, 4.0, 4.0]), "core");
+        assert_eq!(name([1.0, 6.0, 2.0], [4.0, 4.0, 4.0]), "disk in 2 rounds, core in 1");
+    }
 }
