@@ -152,13 +152,13 @@ impl Draft {
         self.bytes.len()
     }
 
-    /// Returns the MD5 of each body, which clients compare with their own: over its UTF-8 bytes.
-    pub(crate) fn digests(drafts: &[Draft]) -> Vec<Md5> {
-        md5_of_each(&drafts.iter().map(|draft| &draft.bytes[draft.body..]).collect::<Vec<_>>())
+    /// Returns the contents, and with each the MD5 of its body, which clients compare with their own: over its UTF-8 bytes.
+    pub(crate) fn complete(drafts: Vec<Draft>) -> impl Iterator<Item = (Bytes, Md5)> {
+        let digests = md5_of_each(&drafts.iter().map(|draft| &draft.bytes[draft.body..]).collect::<Vec<_>>());
+        drafts.into_iter().zip(digests).map(|(draft, digest)| (draft.with(&digest), digest))
     }
 
-    /// Returns the content.
-    pub(crate) fn complete(mut self, digest: &Md5) -> Bytes {
+    fn with(mut self, digest: &Md5) -> Bytes {
         self.bytes[DIGEST].copy_from_slice(&digest.0);
         self.bytes.into()
     }

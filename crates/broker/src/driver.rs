@@ -369,8 +369,7 @@ impl Driver {
                     if core.is_writing() {
                         // Goes on when that is durable.
                     } else if core.uncommitted_bytes >= GROUP_BYTES {
-                        core.note_commit();
-                        self.journal.commit();
+                        self.commit(core);
                     } else if first {
                         self.notes.wake.notify_one();
                     }
@@ -459,14 +458,13 @@ impl Driver {
                     tokio::task::yield_now().await;
                 }
                 self.take_gathered();
-                self.commit();
+                self.commit(&mut self.lock());
             }
         }
     }
 
     /// Lets the journal write what it has, unless it is at it.
-    fn commit(&self) {
-        let mut core = self.lock();
+    fn commit(&self, core: &mut Core) {
         if core.has_uncommitted() && !core.is_writing() {
             core.note_commit();
             self.journal.commit();

@@ -75,7 +75,6 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

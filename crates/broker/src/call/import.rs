@@ -45,9 +45,8 @@ impl Broker {
         let import = |(index, carried)| target.import(caller, carried).map_err(|error| (Some(index), error));
         let (mut messages, drafts) =
             messages.iter().enumerate().map(import).collect::<Result<(Vec<_>, Vec<_>), _>>()?;
-        let digests = Draft::digests(&drafts);
-        for ((message, draft), digest) in messages.iter_mut().zip(drafts).zip(&digests) {
-            message.content = draft.complete(digest);
+        for (message, (content, _)) in messages.iter_mut().zip(Draft::complete(drafts)) {
+            message.content = content;
         }
         if let Some(key) = &target.key {
             let contents = messages.iter_mut().map(|message| &mut message.content);

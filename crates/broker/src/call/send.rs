@@ -77,17 +77,17 @@ impl Broker {
         drafts: Vec<Draft>,
     ) -> Result<Vec<Result<Taken, Error>>, Error> {
         let count = messages.len();
-        let bytes = drafts.iter().map(Draft::len).sum();
         let (reply, digests) = match &queue.key {
             None => {
-                let room = self.admission.enter(bytes).await?;
+                let room = self.admission.enter(drafts.iter().map(Draft::len).sum()).await?;
                 queue.driver.send(queue.id, messages, drafts, room).await?
             }
             Some(key) => {
                 // What is sealed has its digest inside, so it cannot wait for that of others.
-                let digests = Draft::digests(&drafts);
-                for ((message, draft), digest) in messages.iter_mut().zip(drafts).zip(&digests) {
-                    message.content = draft.complete(digest);
+                let mut digests = Vec::with_capacity(count);
+                for (message, (content, digest)) in messages.iter_mut().zip(Draft::complete(drafts)) {
+                    message.content = content;
+                    digests.push(digest);
                 }
                 let contents = messages.iter_mut().map(|message| &mut message.content);
                 // Boxed, or the futures of all sends would have room for it.

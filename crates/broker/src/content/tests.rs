@@ -28,7 +28,7 @@ fn message() -> NewMessage {
 }
 
 fn encode(message: &NewMessage, sender_id: &str, deduplication_id: Option<&str>) -> Bytes {
-    Draft::new(message, sender_id, deduplication_id).complete(&Md5([7; 16]))
+    Draft::new(message, sender_id, deduplication_id).with(&Md5([7; 16]))
 }
 
 fn bare(body: &str) -> NewMessage {
@@ -67,7 +67,7 @@ fn the_digest_of_a_body_is_over_its_utf_8_bytes() {
     ];
     // Whatever stands before the body does not count.
     let drafts = known.map(|(body, _)| Draft::new(&NewMessage { body: body.into(), ..message() }, "sender", Some("d")));
-    let digests: Vec<String> = Draft::digests(&drafts).iter().map(|digest| HEXLOWER.encode(&digest.0)).collect();
+    let digests: Vec<String> = Draft::complete(drafts.into()).map(|(_, digest)| HEXLOWER.encode(&digest.0)).collect();
     assert_eq!(digests, known.map(|(_, digest)| digest));
 }
 

@@ -50,12 +50,10 @@ impl Gathered {
         self.drafts.len() >= LANES || self.bytes >= GROUP_BYTES
     }
 
-    fn add(&mut self, sending: Sending, drafts: impl IntoIterator<Item = Draft>) {
-        let before = self.drafts.len();
+    fn add(&mut self, sending: Sending, drafts: Vec<Draft>) {
+        assert_eq!(drafts.len(), sending.messages.len(), "every message has a content");
+        self.bytes += drafts.iter().map(Draft::len).sum::<usize>();
         self.drafts.extend(drafts);
-        let added = &self.drafts[before..];
-        assert_eq!(added.len(), sending.messages.len(), "every message has a content");
-        self.bytes += added.iter().map(Draft::len).sum::<usize>();
         self.sendings.push(sending);
     }
 
@@ -80,7 +78,7 @@ impl Driver {
         &self,
         queue: QueueId,
         messages: Vec<Submission>,
-        drafts: impl IntoIterator<Item = Draft>,
+        drafts: Vec<Draft>,
         room: OwnedSemaphorePermit,
     ) -> Result<(Reply, Vec<Md5>), Error> {
         let (sender, answer) = oneshot::channel();
@@ -88,7 +86,7 @@ impl Driver {
         self.unwrap(answer.await).map(|Answer { reply, digests, .. }| (reply, digests))
     }
 
-    fn gather(&self, sending: Sending, drafts: impl IntoIterator<Item = Draft>) -> Result<(), Error> {
+    fn gather(&self, sending: Sending, drafts: Vec<Draft>) -> Result<(), Error> {
         let mut core = self.lock();
         if let Some(failure) = &core.failure {
             return Err(failure.unavailable());
@@ -111,8 +109,7 @@ impl Driver {
         if sendings.is_empty() {
             return;
         }
-        let digests = Draft::digests(&drafts);
-        let mut contents = drafts.into_iter().zip(digests).map(|(draft, digest)| (draft.complete(&digest), digest));
+        let mut contents = Draft::complete(drafts);
         let released = self.turn(self.lock(), |core, _| {
             let (mut inputs, mut asked, mut bytes) = (Vec::new(), Vec::new(), 0);
             for Sending { queue, mut messages, answer, room } in sendings {

@@ -123,18 +123,8 @@ impl<'j> Plain<'j> {
     fn list(&mut self, depth: u32) -> Option<()> {
         let at = self.nodes.len();
         self.push(Node::List { len: 0 })?;
-        let mut first = self.next()?;
-        if first != b']' {
-            loop {
-                self.value(first, depth)?;
-                match self.next()? {
-                    b',' => first = self.next()?,
-                    b']' => break,
-                    _ => return None,
-                }
-            }
-        }
-        self.nodes[at] = Node::List { len: self.nodes.len() - at - 1 };
+        let len = self.items(b']', |plain, first| plain.value(first, depth))?;
+        self.nodes[at] = Node::List { len };
         Some(())
     }
 
@@ -142,27 +132,37 @@ impl<'j> Plain<'j> {
     fn object(&mut self, depth: u32) -> Option<()> {
         let at = self.nodes.len();
         self.push(Node::Object { len: 0 })?;
-        let mut key = self.next()?;
-        if key != b'}' {
+        let len = self.items(b'}', |plain, key| {
+            if key != b'"' {
+                return None;
+            }
+            plain.string()?;
+            if plain.next()? != b':' {
+                return None;
+            }
+            let first = plain.next()?;
+            plain.value(first, depth)
+        })?;
+        self.nodes[at] = Node::Object { len };
+        Some(())
+    }
+
+    /// Reads what stands between commas up to the end of a list or an object, each by its first byte, and returns how many
+    /// nodes that is.
+    fn items(&mut self, end: u8, item: impl Fn(&mut Self, u8) -> Option<()>) -> Option<usize> {
+        let before = self.nodes.len();
+        let mut first = self.next()?;
+        if first != end {
             loop {
-                if key != b'"' {
-                    return None;
-                }
-                self.string()?;
-                if self.next()? != b':' {
-                    return None;
-                }
-                let first = self.next()?;
-                self.value(first, depth)?;
+                item(self, first)?;
                 match self.next()? {
-                    b',' => key = self.next()?,
-                    b'}' => break,
+                    b',' => first = self.next()?,
+                    byte if byte == end => break,
                     _ => return None,
                 }
             }
         }
-        self.nodes[at] = Node::Object { len: self.nodes.len() - at - 1 };
-        Some(())
+        Some(self.nodes.len() - before)
     }
 }
 
