@@ -37,7 +37,12 @@ struct Truth {
 enum Stand {
     New,
     Reading,
-    Parked { until: Timestamp, arrival: u64 },
+    /// It comes away empty-handed not before `from`, and not after `until`.
+    Parked {
+        from: Timestamp,
+        until: Timestamp,
+        arrival: u64,
+    },
 }
 
 /// A command that has not been decided.
@@ -223,12 +228,15 @@ impl Oracle {
     /// Finds the commands that this turn has decided, and where the others stand now.
     fn decided(&mut self, shard: &Shard, turn: &Turn<'_>) -> Vec<(Ticket, Pending)> {
         let now = turn.now;
-        // What a change of attributes that waited for the same page as a receive after it has set by then.
-        let changed_wait = |decided: &[(Ticket, Pending)], queue: QueueId| {
-            let is_set = |(_, pending): &(Ticket, Pending)| matches!(pending.command, Command::SetQueueAttributes { queue: of, .. } if of == queue);
-            let (_, events) = turn.record.filter(|_| decided.iter().any(is_set))?;
-            events.iter().rev().find_map(|(event, _)| match event {
-                Event::AttributesSet { queue: of, attributes } if *of == queue => Some(attributes.wait_seconds),
+        // What decides how long a receive waits may be written by the turn that parks it, before it or after it.
+        let written_waits = |queue: QueueId| {
+            let events = turn.record.map_or(&[][..], |(_, events)| events);
+            events.iter().filter_map(move |(event, _)| match event {
+                Event::AttributesSet { queue: of, attributes } | Event::QueueCreated { queue: of, attributes, .. }
+                    if *of == queue =>
+                {
+                    Some(attributes.wait_seconds)
+                }
                 _ => None,
             })
         };
@@ -246,11 +254,20 @@ impl Oracle {
                 let pending = self.pending.remove(&ticket).expect("the ticket was just listed");
                 decided.push((ticket, pending));
             } else if let (Command::Receive(receive), Stand::New | Stand::Reading) = (&pending.command, pending.stand) {
-                let changed = changed_wait(&decided, receive.queue);
-                let wait = receive.wait_seconds.or(changed);
-                let wait = wait.unwrap_or_else(|| self.truth.shadow.wait_seconds(receive.queue));
+                let known = self.truth.shadow.wait_seconds(receive.queue);
+                let default = std::iter::once(known).chain(written_waits(receive.queue));
+                let waits: Vec<u32> = match receive.wait_seconds {
+                    Some(seconds) => vec![seconds],
+                    // Who does not wait is not parked.
+                    None => default.filter(|seconds| *seconds > 0).collect(),
+                };
+                let (shortest, longest) = (waits.iter().min(), waits.iter().max());
                 self.coverage.hit(Mark::ReceiveParked);
-                pending.stand = Stand::Parked { until: now.plus_seconds(wait), arrival: self.arrivals };
+                pending.stand = Stand::Parked {
+                    from: now.plus_seconds(shortest.copied().unwrap_or(0)),
+                    until: now.plus_seconds(longest.copied().unwrap_or(0)),
+                    arrival: self.arrivals,
+                };
             }
         }
         // Of two commands that the same event could come from, it comes from the one that was decided first. What wrote

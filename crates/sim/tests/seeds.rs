@@ -33,8 +33,11 @@ fn known_seeds_break_no_rule_and_meet_what_matters() {
 #[test]
 fn seeds_that_once_failed_break_no_rule() {
     // An import behind a dead letter that waits for a late page; noisy groups behind dead letters; a change of visibility
-    // between two deletions in one turn, and one after another of the same message; a deletion of what was given back.
-    for seed in [900_014_024, 900_023_071, 900_038_428, 900_044_975, 1_763_742_620_152, 179_530_649_608_467] {
+    // between two deletions in one turn, and one after another of the same message; a deletion of what was given back;
+    // asked together, two starts of one move task with what permits it between them, and a queue with its first receive.
+    let engine = [900_014_024, 900_023_071, 900_038_428, 900_044_975, 1_763_742_620_152, 179_530_649_608_467];
+    let judge = [179_532_331_606_114, 179_532_331_608_274];
+    for seed in engine.into_iter().chain(judge) {
         check(seed, 600);
     }
 }

@@ -29,7 +29,7 @@ impl Oracle {
     /// Checks that of the receives parked at a queue the one that came first was served first.
     pub(super) fn nobody_overtaken(&self, decided: &[(Ticket, Pending)], now: Timestamp) -> Result<(), Violation> {
         for (ticket, pending) in decided {
-            let (Command::Receive(receive), Stand::Parked { until, arrival }) = (&pending.command, pending.stand)
+            let (Command::Receive(receive), Stand::Parked { until, arrival, .. }) = (&pending.command, pending.stand)
             else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! The commands of a turn: each has to fit one point of the turn's events.
+//! The commands of a turn: each has to fit one point of the turn's events, and those asked together in their order.
 
 use stanchion_engine::command::{Command, Receive, Reply};
 use stanchion_engine::event::Event;
@@ -45,7 +45,7 @@ impl Oracle {
                     answers[index].extend(replies);
                 }
             }
-            for (index, (_, pending)) in decided.iter().enumerate() {
+            for (index, (ticket, pending)) in decided.iter().enumerate() {
                 if done[index] || matches!(pending.command, Command::Receive(_)) {
                     continue;
                 }
@@ -62,6 +62,16 @@ impl Oracle {
                 at += taken;
                 answers[index] = vec![reply];
                 done[index] = true;
+                // What is asked together is decided in that order: nothing comes any more of those before this one, and
+                // those after it have seen what it did.
+                for (other, (asked, _)) in decided.iter().enumerate().filter(|_| pending.stand == Stand::New) {
+                    let is_new = decided[other].1.stand == Stand::New;
+                    if is_new && asked < ticket {
+                        done[other] = true;
+                    } else if is_new && asked > ticket {
+                        answers[other].clear();
+                    }
+                }
                 continue 'point;
             }
             let Some((event, span)) = events.get(at) else { break };
@@ -101,7 +111,7 @@ impl Oracle {
             }
         }
         let waited = match stand {
-            Stand::Parked { until, .. } => until <= now,
+            Stand::Parked { from, .. } => from <= now,
             Stand::New | Stand::Reading => wait == 0,
         };
         // A parked receive is answered in time even if the page that it waits for is not there yet.
