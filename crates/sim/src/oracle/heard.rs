@@ -64,9 +64,11 @@ impl Oracle {
                 && awaited.untils.contains(&handout.until)
                 && (handout.repeated || told.len() <= receive.max_messages)
         };
-        // The same attempt may have been received and repeated within a turn.
+        // The same attempt may have been received and repeated within a turn; and what was given back without its attempt
+        // may be handed out to a stranger, and to the attempt as well, which does not know of it.
+        let order = |handout: &Handout| (handout.attempt != receive.attempt, handout.repeated);
         let fitting = (0..handouts.len()).filter(|index| fits(&handouts[*index]));
-        let Some(index) = fitting.min_by_key(|index| handouts[*index].repeated) else {
+        let Some(index) = fitting.min_by_key(|index| order(&handouts[*index])) else {
             return Err(format!("{:?} hears {reply:?}; handed out were {handouts:?}", awaited.ticket));
         };
         let handout = handouts.swap_remove(index);
