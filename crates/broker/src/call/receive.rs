@@ -18,6 +18,7 @@ use crate::digests;
 use crate::failure::Failure;
 use crate::handles::Handle;
 use crate::sealing;
+use unlock::Unlocked;
 
 impl Broker {
     pub(super) async fn receive_message(&self, queue: Target, request: ReceiveMessage) -> Result<Response, Error> {
@@ -50,30 +51,39 @@ impl Broker {
             true => Some(Box::pin(self.unlock(&queue, attempt, &deliveries, &mut contents)).await),
         };
         let mut messages = Vec::with_capacity(deliveries.len());
-        let mut failed = Vec::new();
+        let (mut broken, mut locked) = (Vec::new(), Vec::new());
         for (delivery, content) in deliveries.iter().zip(contents) {
             if let Some(refusal) = unlocked.as_ref().and_then(|unlocked| unlocked.refusal(delivery)) {
-                failed.push((delivery, Unread::Locked(refusal)));
+                locked.push((delivery, refusal));
                 continue;
             }
             let read = content.map_err(|failure| failure.internal());
             match read.and_then(|bytes| self.message(&queue, &request, delivery, &bytes)) {
-                Ok(_) if !failed.is_empty() && must_wait(&queue, delivery, &failed) => {
+                Ok(_) if !locked.is_empty() && must_wait(&queue, delivery, &locked) => {
                     if let Some(unlocked) = &mut unlocked {
-                        unlocked.keep_back(delivery);
+                        unlocked.keep_back(delivery.receipt);
                     }
                 }
                 Ok(message) => messages.push(message),
-                Err(error) => failed.push((delivery, Unread::Broken(error))),
+                Err(error) => broken.push((delivery.receipt, error)),
             }
+        }
+        // What cannot be read is in flight until its timeout, and counts as received. The caller has to hear of that: who
+        // gets the others beside it takes nothing to be wrong. They are given back, for the next receive.
+        if !broken.is_empty() {
+            let mut all = unlocked.unwrap_or_else(|| Unlocked::nothing(&queue, attempt));
+            let others = deliveries.iter().map(|delivery| delivery.receipt);
+            all.keep_all_back(others.filter(|receipt| broken.iter().all(|(broken, _)| broken != receipt)).collect());
+            unlocked = Some(all);
         }
         if let Some(unlocked) = unlocked {
             Box::pin(unlocked.settle()).await;
         }
-        // A message that cannot be read stays where it is: it becomes visible again, and nobody was told that it is not
-        // there. Those beside it are no worse off for it.
-        match failed.pop() {
-            Some((_, unread)) if messages.is_empty() => Err(unread.error()),
+        if let Some((_, error)) = broken.pop() {
+            return Err(error);
+        }
+        match locked.pop() {
+            Some((_, refusal)) if messages.is_empty() => Err(sealing::refused("open a message", &refusal)),
             _ => Ok(Response::Messages(messages)),
         }
     }
@@ -107,30 +117,14 @@ impl Broker {
     }
 }
 
-/// Why a message is not handed out.
-enum Unread {
-    /// It cannot be read.
-    Broken(Error),
-    /// Its key cannot be had.
-    Locked(Refusal),
-}
-
-impl Unread {
-    fn error(self) -> Error {
-        match self {
-            Unread::Broken(error) => error,
-            Unread::Locked(refusal) => sealing::refused("open a message", &refusal),
-        }
-    }
-}
-
-/// Tells whether a message of a FIFO queue must not be handed out because one before it in its group could not be.
-fn must_wait(queue: &Target, delivery: &Delivery, failed: &[(&Delivery, Unread)]) -> bool {
+/// Tells whether a message of a FIFO queue must not be handed out because one before it in its group could not be
+/// opened.
+fn must_wait(queue: &Target, delivery: &Delivery, locked: &[(&Delivery, Refusal)]) -> bool {
     queue.arn.name.is_fifo()
         && queue.driver.with_shard(|shard| {
             let group = |delivery: &Delivery| shard.engine().queue(queue.id)?.group(delivery.receipt.key);
             let own = group(delivery);
-            own.is_none() || failed.iter().any(|(failed, _)| group(failed).is_none_or(|group| Some(group) == own))
+            own.is_none() || locked.iter().any(|(locked, _)| group(locked).is_none_or(|group| Some(group) == own))
         })
 }
 

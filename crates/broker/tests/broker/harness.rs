@@ -11,7 +11,9 @@ use stanchion_journal::{
     Address, Epoch, Fault, FetchDone, Journal, Listener, Memory, Position, Record, Room, ShardId, Stats, Tenure,
 };
 use stanchion_types::attributes::AttributeChange;
-use stanchion_types::message::{AttributeValue, MessageAttribute, NameFilter, NewMessage, SystemAttributes};
+use stanchion_types::message::{
+    AttributeValue, MessageAttribute, NameFilter, NewMessage, SystemAttribute, SystemAttributes,
+};
 use stanchion_types::request::{CreateQueue, DeleteMessage, Envelope, ReceiveMessage, Request, SendMessage};
 use stanchion_types::response::{ReceivedMessage, Response, Sent};
 use stanchion_types::{AccountId, Error, QueueLocator, QueueName, Region};
@@ -44,6 +46,7 @@ impl World {
             memory,
             unreadable: false.into(),
             unreadable_records: Mutex::default(),
+            goes_away: false.into(),
             refuses_snapshots: AtomicBool::new(false),
             refused_snapshots: AtomicU64::new(0),
             panics: false.into(),
@@ -105,6 +108,12 @@ impl World {
     }
 }
 
+/// Returns how often a message says that it was received.
+pub(crate) fn receive_count(message: &ReceivedMessage) -> &str {
+    let counted = |(name, _): &&(SystemAttribute, String)| *name == SystemAttribute::ApproximateReceiveCount;
+    &message.system_attributes.iter().find(counted).expect("a receive count").1
+}
+
 pub(crate) fn locator(queue: &str) -> QueueLocator {
     QueueLocator { account: None, name: QueueName::new(queue).unwrap() }
 }
@@ -152,6 +161,8 @@ pub(crate) struct Flawed {
     unreadable: AtomicBool,
     /// Records whose contents cannot be read.
     unreadable_records: Mutex<Vec<u64>>,
+    /// Whether nothing can be written any more once something could not be read.
+    goes_away: AtomicBool,
     refuses_snapshots: AtomicBool,
     refused_snapshots: AtomicU64,
     panics: AtomicBool,
@@ -168,6 +179,11 @@ impl Flawed {
     /// Lets reads of one record fail from now on.
     pub(crate) fn make_unreadable(&self, position: u64) {
         self.unreadable_records.lock().unwrap().push(position);
+    }
+
+    /// Lets the next append fail when something could not be read, as if the disk had gone in between.
+    pub(crate) fn go_away_when_unreadable(&self) {
+        self.goes_away.store(true, Ordering::SeqCst);
     }
 
     /// Lets no snapshot be saved from now on, or again.
@@ -226,6 +242,9 @@ impl Journal for Flawed {
 
     fn fetch(&self, shard: ShardId, at: Vec<Address>, done: FetchDone) {
         if self.is_unreadable(&at) {
+            if self.goes_away.load(Ordering::SeqCst) {
+                self.memory.fail_next_append(Fault::corrupt("a file", 7, "the disk is gone"));
+            }
             std::thread::spawn(move || done(Err(Fault::corrupt("a file", 7, "a wrong checksum"))));
         } else {
             self.memory.fetch(shard, at, done);

@@ -12,12 +12,11 @@ use stanchion_engine::queue::listing::Standing;
 use stanchion_journal::{Journal, Memory, Position, ShardId};
 use stanchion_keyring::service::Reason;
 use stanchion_types::attributes::{AttributeChange, RedrivePolicy};
-use stanchion_types::message::SystemAttribute;
 use stanchion_types::request::{ChangeMessageVisibility, ReceiveMessage, SetQueueAttributes};
 use stanchion_types::response::{ReceivedMessage, Response};
 use stanchion_types::{Code, QueueArn, QueueName, Timestamp};
 
-use crate::harness::{LONG, World, in_group, message, receive};
+use crate::harness::{LONG, World, in_group, message, receive, receive_count};
 use service::Service;
 
 /// Longer than a refusal stands for the next calls.
@@ -49,12 +48,6 @@ async fn set(world: &World, queue: &str, change: AttributeChange) {
 
 fn bodies(messages: &[ReceivedMessage]) -> Vec<&str> {
     messages.iter().map(|message| message.body.as_str()).collect()
-}
-
-fn count(message: &ReceivedMessage) -> &str {
-    let mut attributes = message.system_attributes.iter();
-    let count = attributes.find(|(name, _)| *name == SystemAttribute::ApproximateReceiveCount);
-    count.map(|(_, value)| value.as_str()).expect("a receive count")
 }
 
 /// Tells whether a text is in any record of the journal.
@@ -161,7 +154,7 @@ async fn every_refusal_has_its_error_and_nothing_is_stored_or_lost() {
         service.refuse("k", None);
         let received = world.receive("q", 0).await.expect("received");
         assert_eq!(bodies(&received), ["a"], "{reason:?}");
-        assert_eq!(count(&received[0]), "1", "what nobody got does not count");
+        assert_eq!(receive_count(&received[0]), "1", "what nobody got does not count");
     }
 }
 
@@ -215,7 +208,7 @@ async fn who_goes_away_while_the_service_is_asked_consumes_nothing() {
     }
     service.hang(false);
     let received = world.receive("q", 0).await.expect("received");
-    assert_eq!((bodies(&received), count(&received[0])), (vec!["a"], "1"));
+    assert_eq!((bodies(&received), receive_count(&received[0])), (vec!["a"], "1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,7 +253,7 @@ async fn each_message_stays_readable_by_the_key_that_it_was_sent_under() {
     service.refuse("k", None);
     tokio::time::advance(REST).await;
     let received = world.receive("q", 0).await.expect("received");
-    assert_eq!((bodies(&received), count(&received[0])), (vec!["by k"], "1"));
+    assert_eq!((bodies(&received), receive_count(&received[0])), (vec!["by k"], "1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,7 +292,7 @@ async fn a_fifo_queue_waits_for_what_cannot_be_opened_and_keeps_its_order() {
     tokio::time::advance(REST).await;
     let received = world.receive("q.fifo", 0).await.expect("received");
     assert_eq!(bodies(&received), ["a1", "a2"]);
-    assert_eq!((count(&received[0]), count(&received[1])), ("1", "1"));
+    assert_eq!((receive_count(&received[0]), receive_count(&received[1])), ("1", "1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,7 +310,7 @@ async fn an_attempt_that_failed_for_its_key_can_be_made_again() {
     let Response::Messages(received) = world.call("q.fifo", attempt()).await.expect("received") else {
         panic!("no messages")
     };
-    assert_eq!((bodies(&received), count(&received[0])), (vec!["a1"], "1"));
+    assert_eq!((bodies(&received), receive_count(&received[0])), (vec!["a1"], "1"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,14 +5,14 @@ use std::time::Duration;
 use stanchion_broker::{Carried, Options};
 use stanchion_engine::queue::listing::Standing;
 use stanchion_journal::{Address, Journal, Memory, Position, Room, ShardId};
-use stanchion_types::message::{NewMessage, SystemAttribute};
+use stanchion_types::message::NewMessage;
 use stanchion_types::request::{
     Action, BatchEntry, ChangeMessageVisibility, CreateQueue, Envelope, PurgeQueue, SendMessageBatch,
 };
-use stanchion_types::response::{ReceivedMessage, Response};
+use stanchion_types::response::Response;
 use stanchion_types::{Code, Error, Timestamp};
 
-use crate::harness::{World, locator, message, until};
+use crate::harness::{World, locator, message, receive_count, until};
 
 async fn create(world: &World, name: &str) -> Result<Response, Error> {
     let request = CreateQueue { name: locator(name).name, attributes: Vec::new(), tags: Vec::new() };
@@ -118,11 +118,6 @@ async fn receives_that_wait_when_the_reserve_is_used_up_are_refused_and_get_no_m
     }
     found.sort();
     assert_eq!(found, ["one", "two"].map(|body| (body.to_owned(), "1".to_owned())), "nobody has received them before");
-}
-
-fn receive_count(message: &ReceivedMessage) -> &str {
-    let counted = |(name, _): &&(SystemAttribute, String)| *name == SystemAttribute::ApproximateReceiveCount;
-    message.system_attributes.iter().find(counted).map_or("", |(_, value)| value)
 }
 
 #[tokio::test]

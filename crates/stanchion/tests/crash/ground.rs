@@ -29,10 +29,7 @@ impl Ground {
 
     /// This function starts a server here.
     pub(crate) fn start(&self) -> Server {
-        // When the power goes, nothing can be read either, and a process that goes on for a moment hands out the rest of a
-        // batch: what it could not read counts as received, but nobody knows of it. So all bodies of a run are in memory.
-        let cache = if self.image.is_some() { "256MiB" } else { "8MiB" };
-        Server::start(&self.data, &self.log, cache)
+        Server::start(&self.data, &self.log)
     }
 
     /// This function ends a server without warning; on a quaking ground by a power cut.

@@ -88,14 +88,13 @@ const START_MAX: Duration = Duration::from_secs(60);
 const LOG_LINES_SHOWN: usize = 30;
 
 impl Server {
-    /// This function starts a server on `data` with a cache of some size; its
-    /// log is appended to `log`.
-    pub(crate) fn start(data: &Path, log: &Path, cache: &str) -> Self {
+    /// This function starts a server on `data`; its log is appended to `log`.
+    pub(crate) fn start(data: &Path, log: &Path) -> Self {
         let errors: File = OpenOptions::new().create(true).append(true).open(log).expect("the log file");
         let mut child = Command::new(env!("CARGO_BIN_EXE_stanchion"))
             .args(["serve", "--listen", "127.0.0.1:0", "--sixty-second-rules=off"])
             // Small, so that a run sees many snapshots and segments come and go.
-            .args(["--snapshot-interval", "256KiB", "--segment-size", "4MiB", "--cache-size", cache, "--data-dir"])
+            .args(["--snapshot-interval", "256KiB", "--segment-size", "4MiB", "--cache-size", "8MiB", "--data-dir"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

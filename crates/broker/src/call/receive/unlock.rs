@@ -1,8 +1,8 @@
-//! Opening what was received from a queue with a key of its own.
+//! Opening what was received from a queue with a key of its own, and giving back what its caller does not get.
 //!
-//! The shard hands messages out before anybody knows whether their key can be had. Those that cannot be opened are given
-//! back: they are visible at once, and do not count as received. So are all of them if the caller goes away while the key
-//! management service is asked.
+//! The shard hands messages out before anybody knows whether they can be read and their key can be had. Those that cannot
+//! be opened are given back: they are visible at once, and do not count as received. So are all of them if the caller goes
+//! away while the key management service is asked, and those beside a message that cannot be read.
 
 use std::mem;
 use std::sync::Arc;
@@ -39,13 +39,8 @@ impl Broker {
         contents: &mut [Result<Bytes, Failure>],
     ) -> Unlocked {
         let period = queue.key.as_ref().map_or(PERIOD, |choice| choice.period);
-        let mut unlocked = Unlocked {
-            driver: queue.driver.clone(),
-            queue: queue.id,
-            attempt,
-            receipts: deliveries.iter().map(|delivery| delivery.receipt).collect(),
-            refusals: Vec::new(),
-        };
+        let mut unlocked = Unlocked::nothing(queue, attempt);
+        unlocked.keep_all_back(deliveries.iter().map(|delivery| delivery.receipt).collect());
         // All at once: each may be under a data key that the service has to be asked for.
         let open = async |content: &Result<Bytes, Failure>| match content {
             Ok(bytes) => Some(self.sealing.open(bytes, period).await),
@@ -69,18 +64,26 @@ impl Broker {
 }
 
 impl Unlocked {
+    /// Makes one of which nothing is given back.
+    pub(super) fn nothing(queue: &Target, attempt: Option<DeduplicationHash>) -> Self {
+        let driver = queue.driver.clone();
+        Unlocked { driver, queue: queue.id, attempt, receipts: Vec::new(), refusals: Vec::new() }
+    }
+
     /// Returns why a message could not be opened, if it could not.
     pub(super) fn refusal(&self, delivery: &Delivery) -> Option<Refusal> {
         let own = |(receipt, _): &&(Receipt, Refusal)| *receipt == delivery.receipt;
         self.refusals.iter().find(own).map(|(_, refusal)| refusal.clone())
     }
 
-    /// Gives a message back that has to wait for one that is given back. One that waits for a damaged message stays in
-    /// flight with it.
-    pub(super) fn keep_back(&mut self, delivery: &Delivery) {
-        if !self.refusals.is_empty() {
-            self.receipts.push(delivery.receipt);
-        }
+    /// Gives a message back that has to wait for one that is given back.
+    pub(super) fn keep_back(&mut self, receipt: Receipt) {
+        self.receipts.push(receipt);
+    }
+
+    /// Gives back these messages and no others.
+    pub(super) fn keep_all_back(&mut self, receipts: Vec<Receipt>) {
+        self.receipts = receipts;
     }
 
     /// Gives back what has to be, and returns when that is done.
