@@ -22,18 +22,16 @@ use stanchion_types::{Error, QueueArn};
 
 use crate::broker::Broker;
 use crate::caller::Caller;
-use crate::driver::Driver;
+use crate::driver::{Driver, Listing};
 use crate::failure::Failure;
 use crate::room;
-use crate::sealing::KeyChoice;
 
 /// A queue that was found.
 struct Target {
     driver: Arc<Driver>,
     arn: QueueArn,
     id: QueueId,
-    /// The key that seals what its messages carry, if it has one of its own.
-    key: Option<Box<KeyChoice>>,
+    listing: Arc<Listing>,
 }
 
 impl Broker {

@@ -5,18 +5,19 @@
 //! reads, and ticks when a deadline of the shard has come. The journal's thread only leaves a note and wakes the
 //! pump once for each group of records, so a sync that makes a hundred replies durable costs one wake-up of
 //! another thread; the hundred callers are woken from inside the runtime. It is the pump as well that lets the journal
-//! write, when no task is ready that could add to the group. Before that it takes what senders have left: sends are the
-//! exception, as their digests are cheaper together ([`gathered`]).
+//! write, when no task is ready that could add to the group. Before that it takes what callers have left: sends and
+//! deletions are the exception, as they are cheaper together ([`gathered`]).
 //!
 //! ```text
 //!   caller --- lock, handle(Command) ---> shard ---> Append ---> journal
 //!    ^   |                                 ^  |                     |
-//!    | a send                              |  Reply              durable
+//!    | a send, a deletion                  |  Reply              durable
 //!    |   +----> gathered ---> pump --------+  |                     |
 //!    +------- released by a turn <------------+---- pump <----------+
 //! ```
 
 mod bodies;
+mod directory;
 mod gathered;
 mod notes;
 mod readers;
@@ -30,8 +31,6 @@ use std::time::{Duration, SystemTime};
 
 use hashbrown::HashMap;
 use stanchion_engine::command::{Command, Reply};
-use stanchion_engine::ids::QueueId;
-use stanchion_engine::queue::Queue;
 use stanchion_journal::{Epoch, Journal, Position, Record, Room, ShardId};
 use stanchion_shard::{Asked, Input, Output, Shard, Ticket};
 use stanchion_types::message::Md5;
@@ -45,6 +44,8 @@ use crate::failure::Failure;
 use crate::room;
 
 pub(crate) use bodies::address;
+use directory::Directory;
+pub(crate) use directory::Listing;
 use gathered::Gathered;
 pub(crate) use notes::Notes;
 use readers::Readers;
@@ -68,6 +69,10 @@ pub(crate) struct Driver {
     id: ShardId,
     journal: Arc<dyn Journal>,
     core: Mutex<Core>,
+    /// What is looked up about queues without the lock.
+    directory: Directory,
+    /// What the shard does not know of yet.
+    gathered: Mutex<Gathered>,
     notes: Arc<Notes>,
     /// Told about every durable record, for those who wait for a position.
     progress: Notify,
@@ -86,8 +91,6 @@ struct Core {
     entropy: EntropyPool,
     last_ticket: u64,
     waiting: HashMap<Ticket, Waiter>,
-    /// Sends that the shard does not know of yet.
-    gathered: Gathered,
     /// When the pump wakes by itself; never later than the shard's next deadline.
     alarm: Timestamp,
     durable: u64,
@@ -173,7 +176,7 @@ pub(crate) struct Start {
 impl Driver {
     /// Makes a driver; [`Driver::pump`] must run for anything to happen.
     pub(crate) fn new(start: Start) -> Self {
-        let durable = start.shard.tail();
+        let (durable, directory) = (start.shard.tail(), Directory::of(&start.shard));
         let snapshot_due = Notify::new();
         if start.shard.engine().usage().freed() - start.freed >= start.trim_bytes {
             snapshot_due.notify_one();
@@ -188,7 +191,6 @@ impl Driver {
                 entropy: EntropyPool::new(),
                 last_ticket: 0,
                 waiting: HashMap::new(),
-                gathered: Gathered::default(),
                 // Whatever came due while the server was down is dealt with at once.
                 alarm: Timestamp::ZERO,
                 durable,
@@ -205,6 +207,8 @@ impl Driver {
                 room: Room::Plenty,
                 failure: None,
             }),
+            directory,
+            gathered: Mutex::default(),
             notes: start.notes,
             progress: Notify::new(),
             snapshot_due,
@@ -223,14 +227,9 @@ impl Driver {
         &self.journal
     }
 
-    /// Finds a queue by name, as the shard knows it now: that may not be durable yet.
-    pub(crate) fn find(&self, arn: &QueueArn) -> Option<QueueId> {
-        self.lock().shard.find(arn).map(|queue| queue.id())
-    }
-
-    /// Looks at a queue, as the shard knows it now: that may not be durable yet. The shard waits meanwhile.
-    pub(crate) fn look<T>(&self, arn: &QueueArn, look: impl FnOnce(&Queue) -> T) -> Option<T> {
-        self.lock().shard.find(arn).map(look)
+    /// Finds a queue by name. The shard is not asked, and does not wait.
+    pub(crate) fn find(&self, arn: &QueueArn) -> Option<Arc<Listing>> {
+        self.directory.find(arn)
     }
 
     /// Asks the shard and waits for the reply.
@@ -379,6 +378,10 @@ impl Driver {
                         released.push((waiter, reply, core.readers.join()));
                     }
                 }
+                Output::Changed(arn) => {
+                    let queue = core.shard.find(&arn);
+                    self.directory.note(arn, queue);
+                }
                 Output::Read(read, content) => match self.journal.at_hand(self.id, &[address(content)]).pop().flatten()
                 {
                     Some(bytes) => core.shard.handle(now, Input::Loaded { read, bytes: Some(bytes) }),
@@ -445,7 +448,10 @@ impl Driver {
             self.progress.notify_waiters();
             let (failure, is_due, is_large) = {
                 let core = self.lock();
-                let is_due = (core.has_uncommitted() || !core.gathered.is_empty()) && !core.is_writing();
+                let is_writing = core.is_writing();
+                let mut gathered = self.gathered();
+                gathered.await_write(is_writing);
+                let is_due = (core.has_uncommitted() || !gathered.is_empty()) && !is_writing;
                 (core.failure.clone(), is_due, core.uncommitted_bytes >= GROUP_BYTES)
             };
             if let Some(failure) = failure {
@@ -467,6 +473,7 @@ impl Driver {
     fn commit(&self, core: &mut Core) {
         if core.has_uncommitted() && !core.is_writing() {
             core.note_commit();
+            self.gathered().await_write(true);
             self.journal.commit();
         }
     }
@@ -487,12 +494,12 @@ impl Driver {
 
     /// Stops the shard for good: everyone who waits is told, and everyone who comes.
     pub(crate) fn fail(&self, failure: Failure) {
-        let (waiting, gathered) = {
+        let waiting = {
             let mut core = self.lock();
             core.failure.get_or_insert(failure.clone());
-            (mem::take(&mut core.waiting), mem::take(&mut core.gathered))
+            mem::take(&mut core.waiting)
         };
-        gathered.refuse(&failure);
+        self.refuse_gathered(&failure);
         for waiter in waiting.into_values() {
             // A caller that left meanwhile needs no answer.
             let _ = waiter.answer.send(Err(failure.clone()));
@@ -563,7 +570,7 @@ impl Driver {
                 let failure = Failure::report("shard", "an assertion failed in the middle of a turn");
                 core.failure = Some(failure.clone());
                 core.waiting.clear();
-                core.gathered = Gathered::default();
+                self.refuse_gathered(&failure);
                 self.failed.send_replace(Some(failure));
             }
             core

@@ -190,6 +190,7 @@ impl World {
                         self.end += record.payload.len() as u64;
                     }
                 }
+                Output::Changed(_) => {}
                 Output::Reply(_, reply) => answer = Some(reply),
                 Output::Fetch(read, contents) => {
                     // Of messages nothing is kept.

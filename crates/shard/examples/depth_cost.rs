@@ -227,6 +227,7 @@ impl World {
                     self.shard.handle(self.now, Input::Durable(record.position));
                     self.records.push(record);
                 }
+                Output::Changed(_) => {}
                 Output::Reply(_, reply) => answer = Some(reply),
                 Output::Fetch(read, _) => self.shard.handle(self.now, Input::Fetched { read, pieces: None }),
                 Output::Read(read, at) => {

@@ -102,6 +102,7 @@ impl World {
                     self.shard.handle(now, Input::Durable(record.position));
                     self.records.push(record);
                 }
+                Output::Changed(_) => {}
                 Output::Reply(_, reply) => answer = Some(reply),
                 Output::Fetch(..) => unreachable!("too little is dead to be swept"),
                 Output::Read(read, at) => {

@@ -16,7 +16,7 @@ use stanchion_engine::command::{Command, Reply};
 use stanchion_engine::ids::{ContentAddress, Entropy};
 #[cfg(doc)]
 use stanchion_engine::usage::Usage;
-use stanchion_types::Timestamp;
+use stanchion_types::{QueueArn, Timestamp};
 
 pub use shard::{Damage, Options, Shard, Snapshot};
 pub use stanchion_engine::usage::Space;
@@ -83,6 +83,8 @@ pub enum Output {
     Append(Record),
     /// Give a caller its answer.
     Reply(Ticket, Reply),
+    /// A queue of this name has come, changed its attributes or tags, or gone. It need not be durable yet.
+    Changed(QueueArn),
     /// Read these bytes of the journal and report [`Input::Loaded`].
     Read(ReadId, ContentAddress),
     /// Read these bytes of the journal, for no caller, and report [`Input::Fetched`].

@@ -481,9 +481,23 @@ impl Shard {
             self.turn.payload.push(codec::VERSION);
         }
         let span = codec::encode(event, &mut self.turn.payload);
+        if let Some(arn) = self.changed(event) {
+            self.outputs.push_back(Output::Changed(arn));
+        }
         self.engine.happen(at, event, span);
         self.turn.count += 1;
         span.at(at.position)
+    }
+
+    /// Names the queue of which an event changes what others may keep a copy of.
+    fn changed(&self, event: &Event) -> Option<QueueArn> {
+        match event {
+            Event::QueueCreated { arn, .. } => Some(arn.clone()),
+            Event::QueueDeleted { queue } | Event::AttributesSet { queue, .. } | Event::TagsChanged { queue, .. } => {
+                self.engine.queue(*queue).map(|queue| queue.arn().clone())
+            }
+            _ => None,
+        }
     }
 
     /// Hands the turn's events to the journal and its replies to the gate.

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use stanchion_engine::command::{Command, Receipt, Reply};
 use stanchion_engine::event::{Event, codec};
 use stanchion_engine::ids::{ContentAddress, Entropy, QueueId, Span, TaskId};
+use stanchion_engine::queue::Queue;
 use stanchion_engine::usage::Space;
 use stanchion_shard::{Asked, Damage, Input, Options, Output, ReadId, Record, Shard, Ticket};
-use stanchion_types::Timestamp;
+use stanchion_types::attributes::QueueAttributes;
+use stanchion_types::{QueueArn, Timestamp};
 
 use crate::coverage::Mark;
 use crate::journal::{Journal, Snapshot, Store};
@@ -52,6 +54,9 @@ pub struct Knowledge {
     pub tasks: Vec<TaskId>,
 }
 
+/// What a driver keeps of each queue by what the shard tells it of changes.
+type Copies = BTreeMap<QueueArn, (QueueId, QueueAttributes, BTreeMap<String, String>)>;
+
 /// A shard with its journal, its callers and its judge.
 #[derive(Clone, Debug)]
 pub struct World<S = Journal> {
@@ -76,6 +81,7 @@ pub struct World<S = Journal> {
     tickets: u64,
     asked: BTreeMap<Ticket, Command>,
     known: Knowledge,
+    copies: Copies,
     hasher: DefaultHasher,
     log: Option<VecDeque<String>>,
     sabotage: Sabotage,
@@ -107,6 +113,7 @@ impl<S: Store> World<S> {
             tickets: 0,
             asked: BTreeMap::new(),
             known: Knowledge::default(),
+            copies: Copies::new(),
             hasher: DefaultHasher::new(),
             log: logged.then(VecDeque::new),
             sabotage,
@@ -358,6 +365,7 @@ impl<S: Store> World<S> {
         };
         let fresh = fresh.map_err(|damage| damage.to_string())?;
         self.shard = fresh;
+        self.copies = all_copies(&self.shard);
         self.space = self.space.map(|_| Space::Plenty);
         // A clock that was set back counts from the last record on.
         self.now = self.shard.engine().clock();
@@ -430,12 +438,19 @@ impl<S: Store> World<S> {
                     self.fetches.push(Fetch { id, pieces });
                     self.note(|| format!("{id:?} of {contents:?}"));
                 }
+                Output::Changed(arn) => match self.shard.find(&arn) {
+                    Some(queue) => _ = self.copies.insert(arn, copy(queue)),
+                    None => _ = self.copies.remove(&arn),
+                },
                 Output::Reply(ticket, reply) => {
                     if let Some(reply) = self.sabotage.reply(reply) {
                         replies.push((ticket, reply));
                     }
                 }
             }
+        }
+        if self.copies != all_copies(&self.shard) {
+            return Err("a queue has changed and nobody was told".to_owned());
         }
         Ok((written, replies))
     }
@@ -548,4 +563,12 @@ fn name_of(command: &Command) -> &'static str {
         Command::ListMoveTasks { .. } => "ListMoveTasks",
         Command::Import { .. } => "Import",
     }
+}
+
+fn copy(queue: &Queue) -> (QueueId, QueueAttributes, BTreeMap<String, String>) {
+    (queue.id(), queue.attributes().clone(), queue.tags().clone())
+}
+
+fn all_copies(shard: &Shard) -> Copies {
+    shard.engine().all_queues().map(|queue| (queue.arn().clone(), copy(queue))).collect()
 }

@@ -46,9 +46,10 @@ impl Broker {
 
     async fn delete(&self, queue: &Target, receipts: Vec<Receipt>) -> Result<Vec<Result<(), ReceiptFault>>, Error> {
         let count = receipts.len();
-        match queue.driver.ask(Command::Delete { queue: queue.id, receipts }, None).await? {
-            Reply::Handled(outcomes) if outcomes.len() == count => Ok(outcomes),
-            reply => Err(unexpected(&reply)),
+        let command = Command::Delete { queue: queue.id, receipts };
+        match queue.driver.ask_in_company(command, Vec::new(), None).await? {
+            (Reply::Handled(outcomes), _) if outcomes.len() == count => Ok(outcomes),
+            (reply, _) => Err(unexpected(&reply)),
         }
     }
 }

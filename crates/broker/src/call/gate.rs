@@ -12,9 +12,8 @@ use stanchion_types::{AccountId, Code, Error, QueueArn, QueueLocator};
 use super::{Target, unexpected};
 use crate::broker::Broker;
 use crate::caller::{Authority, Caller};
-use crate::driver::Driver;
+use crate::driver::Listing;
 use crate::handles;
-use crate::sealing::KeyChoice;
 
 /// A request that its caller may make, and the queue that it addresses. Nobody but the gate makes one, and without one
 /// nothing is done.
@@ -65,7 +64,7 @@ impl Broker {
         let driver = self.owner(source);
         let (mut origins, mut after) = (Vec::new(), None);
         // A source that is not there is refused for that by whoever starts the task.
-        let Some(queue) = driver.find(source) else { return Ok(origins) };
+        let Some(queue) = driver.find(source).map(|listing| listing.id) else { return Ok(origins) };
         loop {
             let (queues, more) =
                 match driver.ask(Command::ListSources { queue, after, limit: LIST_MAX as usize }, None).await? {
@@ -83,9 +82,8 @@ impl Broker {
     /// Finds a queue.
     pub(super) async fn find(&self, arn: QueueArn) -> Result<Target, Error> {
         let driver = self.owner(&arn);
-        let found = driver.look(&arn, |queue| (queue.id(), KeyChoice::of(queue.attributes())));
-        if let Some((id, key)) = found {
-            return Ok(Target { driver: driver.clone(), arn, id, key });
+        if let Some(listing) = driver.find(&arn) {
+            return Ok(Target { driver: driver.clone(), arn, id: listing.id, listing });
         }
         // That the queue is not there may follow from a deletion that a crash could still undo. So the refusal goes
         // through the shard, which lets it out when the deletion is durable. No queue ever has the number 0.
@@ -94,17 +92,9 @@ impl Broker {
     }
 
     /// Returns the policy of a queue as it is now.
-    fn policy(&self, driver: &Driver, queue: &QueueArn) -> Rules {
-        let found = driver.look(queue, |queue| {
-            let policy = queue.attributes().policy.as_ref()?;
-            let read = self.policies.find(queue.id(), &policy.text);
-            Some(read.ok_or_else(|| (queue.id(), policy.text.clone())))
-        });
-        let read = match found.flatten() {
-            None => return Rules::None,
-            Some(Ok(read)) => read,
-            Some(Err((id, text))) => self.policies.read(id, text),
-        };
+    fn policy(&self, listing: &Listing) -> Rules {
+        let Some(text) = &listing.policy else { return Rules::None };
+        let read = self.policies.find(listing.id, text).unwrap_or_else(|| self.policies.read(listing.id, text.clone()));
         read.map_or(Rules::Unreadable, Rules::Policy)
     }
 }
@@ -178,14 +168,12 @@ impl Case<'_> {
 
     /// Asks about a queue, whether or not it exists: that one does not is nothing to tell to whom it is forbidden.
     fn ask(&mut self, action: Action, queue: &QueueArn, request_tags: &[(String, String)]) -> Result<(), Error> {
-        let driver = self.broker.owner(queue);
+        let listing = self.broker.owner(queue).find(queue);
         let tags = || {
-            let copy = |tags: &std::collections::BTreeMap<String, String>| {
-                tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-            };
-            driver.look(queue, |queue| copy(queue.tags())).unwrap_or_default()
+            let tags = listing.iter().flat_map(|listing| &listing.tags);
+            tags.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
-        let rules = self.broker.policy(driver, queue);
+        let rules = listing.as_deref().map_or(Rules::None, |listing| self.broker.policy(listing));
         self.decide(action, &queue.to_string(), queue.account, &rules, request_tags, &tags)
     }
 

@@ -48,7 +48,7 @@ impl Broker {
         for (message, (content, _)) in messages.iter_mut().zip(Draft::complete(drafts)) {
             message.content = content;
         }
-        if let Some(key) = &target.key {
+        if let Some(key) = &target.listing.key {
             let contents = messages.iter_mut().map(|message| &mut message.content);
             self.sealing.seal(&target.arn, key, contents).await.map_err(general)?;
         }

@@ -77,10 +77,11 @@ impl Broker {
         drafts: Vec<Draft>,
     ) -> Result<Vec<Result<Taken, Error>>, Error> {
         let count = messages.len();
-        let (reply, digests) = match &queue.key {
+        let (reply, digests) = match &queue.listing.key {
             None => {
                 let room = self.admission.enter(drafts.iter().map(Draft::len).sum()).await?;
-                queue.driver.send(queue.id, messages, drafts, room).await?
+                let command = Command::Send { queue: queue.id, messages };
+                queue.driver.ask_in_company(command, drafts, Some(room)).await?
             }
             Some(key) => {
                 // What is sealed has its digest inside, so it cannot wait for that of others.
@@ -144,9 +145,7 @@ impl Target {
         // What the shard knows now need not be durable yet; a refusal waits until it is.
         let computes =
             |attributes: &QueueAttributes| attributes.fifo.is_some_and(|fifo| fifo.content_based_deduplication);
-        if self.driver.with_shard(|shard| shard.find(&self.arn).is_some_and(|queue| computes(queue.attributes())))
-            || computes(&self.describe().await?.attributes)
-        {
+        if self.listing.content_based_deduplication || computes(&self.describe().await?.attributes) {
             return Ok(());
         }
         Err(Error::missing_deduplication_id())

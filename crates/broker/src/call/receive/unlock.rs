@@ -38,7 +38,7 @@ impl Broker {
         deliveries: &[Delivery],
         contents: &mut [Result<Bytes, Failure>],
     ) -> Unlocked {
-        let period = queue.key.as_ref().map_or(PERIOD, |choice| choice.period);
+        let period = queue.listing.key.as_ref().map_or(PERIOD, |choice| choice.period);
         let mut unlocked = Unlocked::nothing(queue, attempt);
         unlocked.keep_all_back(deliveries.iter().map(|delivery| delivery.receipt).collect());
         // All at once: each may be under a data key that the service has to be asked for.

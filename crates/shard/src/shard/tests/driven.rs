@@ -51,6 +51,7 @@ impl Driven {
                     self.shard.handle(self.now, Input::Durable(record.position));
                     self.records.push(record);
                 }
+                Output::Changed(_) => {}
                 Output::Reply(ticket, reply) => self.replies.push((ticket, reply)),
                 Output::Read(read, at) => self.reads.push((read, at)),
                 Output::Fetch(read, contents) => {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use stanchion_engine::command::{Command, Receive, Reply, Submission};
 use stanchion_engine::ids::{Entropy, QueueId};
 use stanchion_types::Timestamp;
+use stanchion_types::attributes::AttributeChange;
 
 use super::script::arn;
 use crate::{Asked, Input, Options, Output, Shard, Ticket};
@@ -28,10 +29,11 @@ fn commands_of_one_moment_share_a_record_in_which_each_sees_the_one_before() {
     let together = vec![create(1, "q"), describe(2, 1), describe(3, 9), create(4, "r")];
 
     let written = outputs(&mut shard, Input::Commands(together));
-    assert!(
-        matches!(&written[..], [Output::Append(record)] if (record.position, record.count) == (1, 2)),
-        "{written:?}"
-    );
+    let [Output::Changed(one), Output::Changed(other), Output::Append(record)] = &written[..] else {
+        panic!("{written:?}")
+    };
+    assert_eq!([one, other], [&arn("q"), &arn("r")]);
+    assert_eq!((record.position, record.count), (1, 2));
     let heard: Vec<(u64, bool)> = outputs(&mut shard, Input::Durable(1))
         .into_iter()
         .map(|output| match output {
@@ -46,9 +48,33 @@ fn commands_of_one_moment_share_a_record_in_which_each_sees_the_one_before() {
 fn a_reply_leaves_when_its_record_is_durable_and_not_before() {
     let mut shard = Shard::new(Options::default());
     let first = outputs(&mut shard, create(1, "q"));
-    assert!(matches!(&first[..], [Output::Append(record)] if record.position == 1), "{first:?}");
+    assert!(matches!(&first[..], [Output::Changed(_), Output::Append(record)] if record.position == 1), "{first:?}");
     let replies = outputs(&mut shard, Input::Durable(1));
     assert!(matches!(&replies[..], [Output::Reply(Ticket(1), Reply::Queue(_))]), "{replies:?}");
+}
+
+#[test]
+fn whoever_keeps_a_copy_of_a_queue_hears_when_it_comes_changes_and_goes() {
+    let mut shard = Shard::new(Options::default());
+    outputs(&mut shard, create(1, "q"));
+    let queue = shard.find(&arn("q")).expect("the queue exists").id();
+    let mut changed = |ticket, command| {
+        let told = outputs(&mut shard, Input::Command(Asked { ticket: Ticket(ticket), command, entropy: Entropy(1) }));
+        let told = told.into_iter().filter_map(|output| match output {
+            Output::Changed(name) => Some(name),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let attributes = vec![AttributeChange::DelaySeconds(1)];
+    assert_eq!(changed(2, Command::SetQueueAttributes { queue, attributes }), [arn("q")]);
+    let set = vec![("team".to_owned(), "blue".to_owned())];
+    assert_eq!(changed(3, Command::ChangeTags { queue, set, remove: Vec::new() }), [arn("q")]);
+    let content = Bytes::from_static(b"one");
+    let message = Submission { size: 3, delay_seconds: None, group: None, deduplication: None, content };
+    assert_eq!(changed(4, Command::Send { queue, messages: vec![message] }), []);
+    assert_eq!(changed(5, Command::DeleteQueue { queue }), [arn("q")]);
+    assert!(shard.find(&arn("q")).is_none());
 }
 
 #[test]
@@ -100,9 +126,9 @@ fn a_clock_that_goes_back_stands_still() {
     shard.handle(Timestamp::from_millis(1000), create(1, "q"));
     shard.handle(Timestamp::from_millis(500), create(2, "p"));
     let outputs = std::iter::from_fn(|| shard.poll_output());
-    let clocks = outputs.map(|output| match output {
-        Output::Append(record) => record.clock,
-        other => panic!("{other:?}"),
+    let clocks = outputs.filter_map(|output| match output {
+        Output::Append(record) => Some(record.clock),
+        _ => None,
     });
     assert_eq!(clocks.collect::<Vec<_>>(), [Timestamp::from_millis(1000); 2]);
 }
