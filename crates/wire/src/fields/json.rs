@@ -63,7 +63,7 @@ impl<'j> Document<'j> {
 
     /// Returns the members of the whole.
     pub(crate) fn members(&self) -> JsonFields<'_> {
-        JsonFields { members: &self.nodes[1..] }
+        JsonFields::new(&self.nodes[1..])
     }
 }
 
@@ -182,10 +182,13 @@ impl<'j> Visitor<'j> for Append<'_, 'j> {
     }
 }
 
-/// The members of an object: keys and values in turn.
+/// The members of an object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct JsonFields<'t> {
+    /// Keys and values in turn.
     members: &'t [Node<'t>],
+    /// A bit for each length that a key has. Most names that are looked for are not there, and have a length of their own.
+    lengths: u64,
 }
 
 /// A value with what belongs to it; never empty.
@@ -221,10 +224,28 @@ fn elements<'t>(mut nodes: &'t [Node<'t>]) -> impl Iterator<Item = Value<'t>> {
     })
 }
 
+/// Returns the bit that stands for a length.
+const fn length_bit(length: usize) -> u64 {
+    1 << (length % u64::BITS as usize)
+}
+
 impl<'t> JsonFields<'t> {
+    fn new(members: &'t [Node<'t>]) -> Self {
+        let (mut rest, mut lengths) = (members, 0);
+        while let [Node::Text(key), after @ ..] = rest {
+            lengths |= length_bit(key.len());
+            rest = split_value(after).map_or(&[], |(_, others)| others);
+        }
+        JsonFields { members, lengths }
+    }
+
     /// Finds a member that is not null; if it comes twice, the last counts.
+    #[inline]
     fn find(self, name: Name) -> Option<Value<'t>> {
-        // Each name is looked for in each structure, mostly in vain, so this is a bare loop.
+        if self.lengths & length_bit(name.json.len()) == 0 { None } else { self.look_for(name) }
+    }
+
+    fn look_for(self, name: Name) -> Option<Value<'t>> {
         let (mut rest, mut found) = (self.members, None);
         while let [Node::Text(key), after @ ..] = rest {
             let (value, others) = split_value(after)?;
@@ -237,6 +258,7 @@ impl<'t> JsonFields<'t> {
     }
 
     /// Returns the elements of a list, nulls left out.
+    #[inline]
     fn list(self, name: Name) -> Result<impl Iterator<Item = Value<'t>>, Error> {
         let nodes = match self.find(name) {
             None => &[],
@@ -247,6 +269,7 @@ impl<'t> JsonFields<'t> {
     }
 
     /// Returns the keys and values of a map, nulls left out, each key once.
+    #[inline]
     fn object(self, name: Name) -> Result<Vec<(&'t str, Value<'t>)>, Error> {
         let nodes = match self.find(name) {
             None => return Ok(Vec::new()),
@@ -258,18 +281,14 @@ impl<'t> JsonFields<'t> {
 }
 
 impl<'t> Fields<'t> for JsonFields<'t> {
+    #[inline]
     fn text(self, name: Name) -> Result<Option<&'t str>, Error> {
         self.find(name).map(text).transpose()
     }
 
+    #[inline]
     fn integer(self, name: Name) -> Result<Option<i32>, Error> {
-        let Some(value) = self.find(name) else { return Ok(None) };
-        let integer = match value[0] {
-            Node::Integer(integer) => i32::try_from(integer).ok(),
-            Node::Decimal(decimal) => choices::integer_from_decimal(decimal),
-            _ => None,
-        };
-        integer.map(Some).ok_or_else(|| mismatch(value, "Integer"))
+        self.find(name).map(integer).transpose()
     }
 
     fn blob(self, name: Name) -> Result<Option<Vec<u8>>, Error> {
@@ -278,6 +297,7 @@ impl<'t> Fields<'t> for JsonFields<'t> {
         bytes.map(Some).map_err(|error| serialization(format!("{} is not valid Base64: {error}", name.json)))
     }
 
+    #[inline]
     fn texts(self, name: Name) -> Result<Vec<&'t str>, Error> {
         let mut texts = Vec::new();
         for value in self.list(name)? {
@@ -294,6 +314,7 @@ impl<'t> Fields<'t> for JsonFields<'t> {
         self.object(name.name)?.into_iter().map(|(key, value)| Ok((key, text(value)?))).collect()
     }
 
+    #[inline]
     fn map(self, name: MapName) -> Result<Vec<(&'t str, Self)>, Error> {
         let found = self.object(name.name)?;
         if found.is_empty() {
@@ -301,6 +322,15 @@ impl<'t> Fields<'t> for JsonFields<'t> {
         }
         found.into_iter().map(|(key, value)| Ok((key, structure(value)?))).collect()
     }
+}
+
+fn integer(value: Value<'_>) -> Result<i32, Error> {
+    let integer = match value[0] {
+        Node::Integer(integer) => i32::try_from(integer).ok(),
+        Node::Decimal(decimal) => choices::integer_from_decimal(decimal),
+        _ => None,
+    };
+    integer.ok_or_else(|| mismatch(value, "Integer"))
 }
 
 fn text<'t>(value: Value<'t>) -> Result<&'t str, Error> {
@@ -312,7 +342,7 @@ fn text<'t>(value: Value<'t>) -> Result<&'t str, Error> {
 
 fn structure<'t>(value: Value<'t>) -> Result<JsonFields<'t>, Error> {
     match value {
-        [Node::Object { .. }, members @ ..] => Ok(JsonFields { members }),
+        [Node::Object { .. }, members @ ..] => Ok(JsonFields::new(members)),
         _ => Err(mismatch(value, "Structure")),
     }
 }

@@ -29,9 +29,47 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Node<'_>>> {
 /// Bytes of a text that are looked at together.
 const CHUNK: usize = 16;
 
+/// Bytes of a text that are looked at together where its end is near.
+const WORD: usize = size_of::<u64>();
+
 /// Tells whether a byte ends a text, or makes it one that is not plain.
 const fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+/// Returns the index of the first special byte of a word.
+///
+/// A byte is below a bound if taking the bound away borrows from its highest bit. That may also borrow from the byte above
+/// it, so what the other marks say is not certain, but the first one always is.
+const fn first_special(word: [u8; WORD]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; WORD]);
+    const HIGHS: u64 = ONES << 7;
+    const fn below(word: u64, bound: u8) -> u64 {
+        word.wrapping_sub(ONES * bound as u64) & !word & HIGHS
+    }
+    let word = u64::from_le_bytes(word);
+    let quotes = below(word ^ (ONES * b'"' as u64), 1);
+    let backslashes = below(word ^ (ONES * b'\\' as u64), 1);
+    let marks = below(word, 0x20) | quotes | backslashes;
+    if marks == 0 { None } else { Some(marks.trailing_zeros() as usize / 8) }
+}
+
+/// Returns how many plain bytes a text begins with, `None` if it has no others.
+fn plain_bytes(text: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    // Without an early exit a chunk compiles to vector code.
+    while let Some(chunk) = text[length..].first_chunk::<CHUNK>()
+        && !chunk.iter().fold(false, |any, byte| any | is_special(*byte))
+    {
+        length += CHUNK;
+    }
+    while let Some(word) = text[length..].first_chunk::<WORD>() {
+        if let Some(at) = first_special(*word) {
+            return Some(length + at);
+        }
+        length += WORD;
+    }
+    Some(length + text[length..].iter().position(|byte| is_special(*byte))?)
 }
 
 /// A body that is being read.
@@ -79,14 +117,7 @@ impl<'j> Plain<'j> {
     /// Reads the rest of a text.
     fn string(&mut self) -> Option<()> {
         let rest = &self.text.as_bytes()[self.at..];
-        let mut length = 0;
-        // Without an early exit a chunk compiles to vector code.
-        while let Some(chunk) = rest[length..].first_chunk::<CHUNK>()
-            && !chunk.iter().fold(false, |any, byte| any | is_special(*byte))
-        {
-            length += CHUNK;
-        }
-        length += rest[length..].iter().position(|byte| is_special(*byte))?;
+        let length = plain_bytes(rest)?;
         if rest[length] != b'"' {
             return None;
         }
@@ -245,6 +276,21 @@ mod tests {
             assert!(check(body.as_bytes()).is_none(), "{body}");
         }
         assert!(check(b"\"\xff\"").is_none());
+    }
+
+    #[test]
+    fn the_first_special_byte_is_found_whatever_stands_around_it() {
+        for byte in 0..=u8::MAX {
+            for around in [0x00, 0x01, 0x1f, 0x20, 0x21, b'"', b'#', b'[', b'\\', b']', 0x7f, 0x80, 0xa2, 0xff] {
+                for (length, at) in (1..40).flat_map(|length| (0..length).map(move |at| (length, at))) {
+                    let mut text = vec![around; length];
+                    text[at] = byte;
+                    let expected = text.iter().position(|byte| is_special(*byte));
+                    assert_eq!(plain_bytes(&text), expected, "{byte:#x} at {at} of {length} bytes {around:#x}");
+                }
+            }
+        }
+        assert_eq!(plain_bytes(b""), None);
     }
 
     proptest! {
