@@ -124,12 +124,32 @@ impl Core {
         self.queued > self.committed.max(self.durable)
     }
 
+    fn next_ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        Ticket(self.last_ticket)
+    }
+
     /// Notes a caller, and returns its ticket.
     fn expect(&mut self, waiter: Waiter) -> Ticket {
-        self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
+        let ticket = self.next_ticket();
         self.waiting.insert(ticket, waiter);
         ticket
+    }
+
+    /// Lets in whoever gets a reply that tells where contents are.
+    fn reading(&self, reply: &Reply) -> Option<Reading> {
+        let tells = matches!(reply, Reply::Received(deliveries) if !deliveries.is_empty());
+        tells.then(|| self.readers.join())
+    }
+
+    /// Lets a reply out, if somebody is there for it.
+    fn answer(&mut self, ticket: Ticket, reply: Reply, released: &mut Released) {
+        let reading = self.reading(&reply);
+        if released.present == Some(ticket) {
+            released.answer = Some(Answer { reply, reading, digests: Vec::new() });
+        } else if let Some(waiter) = self.waiting.remove(&ticket) {
+            released.others.push((waiter, reply, reading));
+        }
     }
 
     /// Says whether a group is on its way to the disk.
@@ -154,7 +174,20 @@ struct Waiter {
 }
 
 /// Replies that leave once the lock is free.
-type Released = Vec<(Waiter, Reply, Reading)>;
+#[derive(Default)]
+struct Released {
+    /// The caller whose own turn it is: it takes its answer with it, and is nobody who waits yet.
+    present: Option<Ticket>,
+    /// What that caller takes, unless it has to wait.
+    answer: Option<Answer>,
+    others: Vec<(Waiter, Reply, Option<Reading>)>,
+}
+
+/// What became of a command at once.
+enum Submitted {
+    Answered(Answer),
+    Waits(Awaited),
+}
 
 /// What a driver starts from: a shard that has replayed its journal.
 pub(crate) struct Start {
@@ -239,20 +272,28 @@ impl Driver {
     /// # Errors
     /// The refusal of the shard, or that the journal has failed.
     pub(crate) async fn ask(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Result<Reply, Error> {
-        let (_, answer) = self.submit(command, room)?;
-        self.unwrap(answer.await).map(|answer| answer.reply)
+        let answer = match self.submit(command, room)? {
+            (_, Submitted::Answered(answer)) => Ok(Ok(answer)),
+            (_, Submitted::Waits(answer)) => answer.await,
+        };
+        self.unwrap(answer).map(|answer| answer.reply)
     }
 
     /// Asks the shard for messages. A caller that goes away takes its wish back, so that no message is handed to
-    /// somebody who is not there.
+    /// somebody who is not there. With messages comes what keeps their contents where they are.
     ///
     /// # Errors
     /// The refusal of the shard, or that the journal has failed.
-    pub(crate) async fn receive(&self, command: Command) -> Result<(Reply, Reading), Error> {
-        let (ticket, answer) = self.submit(command, None)?;
-        let mut parked = Parked { driver: self, ticket, answered: false };
-        let answer = answer.await;
-        parked.answered = true;
+    pub(crate) async fn receive(&self, command: Command) -> Result<(Reply, Option<Reading>), Error> {
+        let answer = match self.submit(command, None)? {
+            (_, Submitted::Answered(answer)) => Ok(Ok(answer)),
+            (ticket, Submitted::Waits(answer)) => {
+                let mut parked = Parked { driver: self, ticket, answered: false };
+                let answer = answer.await;
+                parked.answered = true;
+                answer
+            }
+        };
         self.unwrap(answer).map(|Answer { reply, reading, .. }| (reply, reading))
     }
 
@@ -271,17 +312,26 @@ impl Driver {
         }
     }
 
-    fn submit(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Result<(Ticket, Awaited), Error> {
-        let (sender, answer) = oneshot::channel();
+    fn submit(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Result<(Ticket, Submitted), Error> {
         let mut core = self.lock();
         if let Some(failure) = &core.failure {
             return Err(failure.unavailable());
         }
-        let ticket = core.expect(Waiter { answer: sender, digests: Vec::new(), _room: room });
+        let ticket = core.next_ticket();
         let entropy = core.entropy.draw();
-        let released = self.turn(core, |_, _| [Input::Command(Asked { ticket, command, entropy })]);
+        let mut released = Released { present: Some(ticket), ..Released::default() };
+        self.handle(&mut core, &mut released, |_, _| [Input::Command(Asked { ticket, command, entropy })]);
+        let submitted = match released.answer.take() {
+            Some(answer) => Submitted::Answered(answer),
+            None => {
+                let (sender, answer) = oneshot::channel();
+                core.waiting.insert(ticket, Waiter { answer: sender, digests: Vec::new(), _room: room });
+                Submitted::Waits(answer)
+            }
+        };
+        drop(core);
         release(released);
-        Ok((ticket, answer))
+        Ok((ticket, submitted))
     }
 
     fn cancel(&self, ticket: Ticket) {
@@ -298,38 +348,47 @@ impl Driver {
         release(released);
     }
 
-    /// One turn: reads the clock once, gives the shard its inputs, and does what it wants done.
+    /// One turn of nobody who is there for a reply.
     fn turn<I: IntoIterator<Item = Input>>(
         &self,
-        mut guard: MutexGuard<'_, Core>,
+        mut core: MutexGuard<'_, Core>,
         inputs: impl FnOnce(&mut Core, Timestamp) -> I,
     ) -> Released {
+        let mut released = Released::default();
+        self.handle(&mut core, &mut released, inputs);
+        released
+    }
+
+    /// One turn: reads the clock once, gives the shard its inputs, and does what it wants done.
+    fn handle<I: IntoIterator<Item = Input>>(
+        &self,
+        core: &mut Core,
+        released: &mut Released,
+        inputs: impl FnOnce(&mut Core, Timestamp) -> I,
+    ) {
         let _wake = WakeOnPanic(&self.notes);
-        let core = &mut *guard;
-        let mut released = Vec::new();
         if core.failure.is_some() {
-            return released;
+            return;
         }
         let now = core.clock.now();
         let room = self.journal.room();
         if room == Room::Full {
-            Driver::turn_away(core, &mut released);
+            Driver::turn_away(core, released);
         }
         if room != core.room {
             core.room = room;
             core.shard.handle(now, Input::Space(room::space(room)));
-            self.settle(core, now, &mut released);
+            self.settle(core, now, released);
         }
         for input in inputs(core, now) {
             core.shard.handle(now, input);
-            self.settle(core, now, &mut released);
+            self.settle(core, now, released);
         }
         let deadline = core.shard.poll_timeout().unwrap_or(Timestamp::NEVER);
         if deadline < core.alarm {
             core.alarm = deadline;
             self.notes.wake.notify_one();
         }
-        released
     }
 
     /// Refuses the receives that wait for messages, as those that come are refused: to serve them is to write, and what
@@ -337,9 +396,7 @@ impl Driver {
     fn turn_away(core: &mut Core, released: &mut Released) {
         let Err(refusal) = room::check(Room::Full, Action::ReceiveMessage) else { return };
         for ticket in core.shard.turn_away() {
-            if let Some(waiter) = core.waiting.remove(&ticket) {
-                released.push((waiter, Reply::Refused(refusal.clone()), core.readers.join()));
-            }
+            core.answer(ticket, Reply::Refused(refusal.clone()), released);
         }
     }
 
@@ -373,11 +430,7 @@ impl Driver {
                         self.notes.wake.notify_one();
                     }
                 }
-                Output::Reply(ticket, reply) => {
-                    if let Some(waiter) = core.waiting.remove(&ticket) {
-                        released.push((waiter, reply, core.readers.join()));
-                    }
-                }
+                Output::Reply(ticket, reply) => core.answer(ticket, reply, released),
                 Output::Changed(arn) => {
                     let queue = core.shard.find(&arn);
                     self.directory.note(arn, queue);
@@ -586,7 +639,8 @@ impl Driver {
 /// What a caller gets.
 struct Answer {
     reply: Reply,
-    reading: Reading,
+    /// Keeps contents where the reply says they are, if it tells of any.
+    reading: Option<Reading>,
     /// Digests of the bodies that it has sent.
     digests: Vec<Md5>,
 }
@@ -632,7 +686,7 @@ impl Drop for Parked<'_> {
 }
 
 fn release(released: Released) {
-    for (Waiter { answer, digests, _room }, reply, reading) in released {
+    for (Waiter { answer, digests, _room }, reply, reading) in released.others {
         // A caller that left meanwhile needs no answer.
         let _ = answer.send(Ok(Answer { reply, reading, digests }));
     }

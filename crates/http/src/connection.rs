@@ -43,17 +43,6 @@ pub(crate) struct Site {
     pub(crate) door: Option<Door>,
 }
 
-impl Site {
-    async fn answer(&self, request: Request<Incoming>, way: Way) -> Result<Response<Full<Bytes>>, BodyError> {
-        if let (Scheme::Http, Some(door)) = (way.scheme, &self.door)
-            && let Some(away) = door.turn_away(request.uri(), request.headers())
-        {
-            return Ok(away);
-        }
-        self.edge.handle(request, way, &self.inbound).await
-    }
-}
-
 /// Serves one connection from an address until its client leaves, it has been idle for too long, or the server stops.
 pub(crate) async fn serve(stream: TcpStream, source: IpAddr, site: Arc<Site>, stopped: watch::Receiver<()>) {
     // Answers are written whole; there is nothing to wait for.
@@ -163,7 +152,11 @@ async fn answer(
     request: Request<Incoming>,
     way: Way,
 ) -> Result<Response<Full<Bytes>>, BodyError> {
-    let answer = site.answer(request, way).await;
+    let (parts, incoming) = request.into_parts();
+    let answer = match (way.scheme, &site.door) {
+        (Scheme::Http, Some(door)) if let Some(away) = door.turn_away(&parts.uri, &parts.headers) => Ok(away),
+        _ => site.edge.handle(&parts, incoming, way, &site.inbound).await,
+    };
     drop(under_way);
     answer
 }
