@@ -502,12 +502,14 @@ impl Shard {
 
     /// Hands the turn's events to the journal and its replies to the gate.
     fn end_turn(&mut self) {
-        let Turn { mut payload, count, replies, reads, fetches } = std::mem::take(&mut self.turn);
+        // What the turn has brought is taken out of it, and its lists are kept for the next one.
+        let Turn { payload, count, replies, reads, fetches } = &mut self.turn;
+        let count = std::mem::take(count);
         if count > 0 {
             self.tail += 1;
             self.engine.record_ended(self.tail, payload.len());
             // The journal keeps recent records in memory: as long as they are, and not as long as they grew.
-            let written = Bytes::copy_from_slice(&payload);
+            let written = Bytes::copy_from_slice(payload);
             self.outputs.push_back(Output::Append(Record {
                 position: self.tail,
                 clock: self.now,
@@ -517,11 +519,14 @@ impl Shard {
             payload.clear();
             payload.shrink_to(RECORD_KEPT);
         }
-        self.turn.payload = payload;
         // A page may have been written in this very turn, so reads come after the record.
-        self.outputs.extend(reads.into_iter().map(|(id, list)| Output::Read(id, list)));
-        self.outputs.extend(fetches.into_iter().map(|(id, contents)| Output::Fetch(id, contents)));
-        for (ticket, reply) in replies {
+        for (id, list) in reads.drain(..) {
+            self.outputs.push_back(Output::Read(id, list));
+        }
+        for (id, contents) in fetches.drain(..) {
+            self.outputs.push_back(Output::Fetch(id, contents));
+        }
+        for (ticket, reply) in replies.drain(..) {
             self.gate.hold(self.tail, ticket, reply, &mut self.outputs);
         }
     }
