@@ -78,10 +78,32 @@ pub struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceNumber(pub u64);
 
+impl SequenceNumber {
+    /// Returns the number as clients read it: 20 decimal digits.
+    pub fn digits(self) -> [u8; 20] {
+        /// The service's numbers have 20 digits; starting there keeps the order the same for those who sort the text.
+        /// This is what the first five of them start from: all twenty are more than 64 bits hold.
+        const FIRST: u64 = 18_849;
+        const OTHERS: u64 = 10u64.pow(15);
+        let mut digits = [0; 20];
+        let (first, others) = digits.split_at_mut(5);
+        put_decimal(FIRST + self.0 / OTHERS, first);
+        put_decimal(self.0 % OTHERS, others);
+        digits
+    }
+}
+
+/// Writes the last decimal digits of a number, as many as there is room for.
+fn put_decimal(mut number: u64, digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
 impl std::fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The service's numbers have 20 digits; starting there keeps the order the same for those who sort the text.
-        write!(f, "{}", 18_849_000_000_000_000_000u128 + u128::from(self.0))
+        f.write_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
     }
 }
 
@@ -149,6 +171,19 @@ impl MoveStatus {
             MoveStatus::Cancelling => "CANCELLING",
             MoveStatus::Cancelled => "CANCELLED",
             MoveStatus::Failed => "FAILED",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_have_twenty_digits_in_the_order_of_the_numbers() {
+        for number in [0, 1, 9, 10, 999_999_999_999_999, 1_000_000_000_000_000, 123_456_789_012_345_678, u64::MAX] {
+            let expected = 18_849_000_000_000_000_000u128 + u128::from(number);
+            assert_eq!(SequenceNumber(number).to_string(), expected.to_string());
         }
     }
 }

@@ -33,6 +33,6 @@ pub(super) fn encode<W: Writer>(writer: &mut W, sent: &Sent) {
         writer.plain(SYSTEM_ATTRIBUTES_MD5, &digest::md5_ascii(md5));
     }
     if let Some(number) = &sent.sequence_number {
-        writer.text(SEQUENCE_NUMBER, &number.to_string());
+        writer.plain(SEQUENCE_NUMBER, &number.digits());
     }
 }
