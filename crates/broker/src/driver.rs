@@ -5,8 +5,9 @@
 //! reads, and ticks when a deadline of the shard has come. The journal's thread only leaves a note and wakes the
 //! pump once for each group of records, so a sync that makes a hundred replies durable costs one wake-up of
 //! another thread; the hundred callers are woken from inside the runtime. It is the pump as well that lets the journal
-//! write, when no task is ready that could add to the group. Before that it takes what callers have left: sends and
-//! deletions are the exception, as they are cheaper together ([`gathered`]).
+//! write, when no task is ready that could add to the group. It writes itself where the disk is quick and the runtime has
+//! other threads; then nobody is woken but the callers. Before that it takes what callers have left: sends and deletions
+//! are the exception, as they are cheaper together ([`gathered`]).
 //!
 //! ```text
 //!   caller --- lock, handle(Command) ---> shard ---> Append ---> journal
@@ -36,6 +37,7 @@ use stanchion_shard::{Asked, Input, Output, Shard, Ticket};
 use stanchion_types::message::Md5;
 use stanchion_types::request::Action;
 use stanchion_types::{Error, QueueArn, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 
 use crate::clock::Clock;
@@ -471,6 +473,8 @@ impl Driver {
     /// Runs the shard's own task until the journal fails.
     pub(crate) async fn pump(self: Arc<Self>) {
         let _watch = Watch(&self);
+        // With a single thread, everybody else would wait for the disk as well.
+        let has_other_threads = Handle::current().metrics().num_workers() > 1;
         loop {
             let sleep = self.until_alarm();
             tokio::select! {
@@ -517,7 +521,7 @@ impl Driver {
                     tokio::task::yield_now().await;
                 }
                 self.take_gathered();
-                self.commit(&mut self.lock());
+                if has_other_threads { self.commit_and_wait() } else { self.commit(&mut self.lock()) }
             }
         }
     }
@@ -528,6 +532,17 @@ impl Driver {
             core.note_commit();
             self.gathered().await_write(true);
             self.journal.commit();
+        }
+    }
+
+    /// Does the same, and may wait until it is on the disk: so the lock is free meanwhile.
+    fn commit_and_wait(&self) {
+        let mut core = self.lock();
+        if core.has_uncommitted() && !core.is_writing() {
+            core.note_commit();
+            self.gathered().await_write(true);
+            drop(core);
+            self.journal.commit_and_wait();
         }
     }
 

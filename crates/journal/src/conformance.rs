@@ -553,6 +553,10 @@ fn queued_records_go_with_what_follows(medium: &mut dyn Medium) {
     journal.commit();
     owner.wait();
     owner.queue();
+    journal.commit_and_wait();
+    owner.wait();
+    journal.commit_and_wait();
+    owner.queue();
     owner.append();
     owner.wait();
     owner.queue();
@@ -563,8 +567,8 @@ fn queued_records_go_with_what_follows(medium: &mut dyn Medium) {
     drop(owner);
     medium.crash(journal);
     let journal = medium.open();
-    assert_eq!(Owner::acquire(&journal, SHARD).last, Position(6));
-    assert_eq!(replayed(&journal, SHARD, Position(1)), Position(6));
+    assert_eq!(Owner::acquire(&journal, SHARD).last, Position(7));
+    assert_eq!(replayed(&journal, SHARD, Position(1)), Position(7));
 }
 
 fn a_failure_is_final(medium: &mut dyn Medium) {

@@ -70,6 +70,16 @@ pub trait Journal: Send + Sync + 'static {
     /// Lets what was [queued](Journal::queue) be written. Never waits for the medium.
     fn commit(&self) {}
 
+    /// Lets what was [queued](Journal::queue) be written as [`commit`](Journal::commit) does, and may do it itself: then no
+    /// other thread need be woken, and listeners are told before this returns. Whoever calls it holds no lock that a
+    /// listener takes, and can do without the thread for as long as the medium takes. An implementation writes here only
+    /// if it expects that to be about as short as waking another thread.
+    ///
+    /// The default waits for nothing.
+    fn commit_and_wait(&self) {
+        self.commit();
+    }
+
     /// Returns the position up to which everything of the shard is durable.
     fn durable(&self, shard: ShardId) -> Position;
 

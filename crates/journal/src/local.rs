@@ -11,7 +11,7 @@
 //! <directory>/snapshots/00000-<position>.snapshot
 //! ```
 //!
-//! One thread writes for all shards ([`writer`](self)), one prepares and puts away segments, two read. Start reading in
+//! One thread writes for all shards ([`writer`](self)), or whoever commits if the disk is quick; one prepares and puts away segments, two read. Start reading in
 //! `writer.rs` for what happens to a record, in `recover.rs` for what happens after a crash, and in `frame.rs` for the
 //! bytes.
 
@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stanchion_keyring::Keyring;
@@ -137,6 +137,7 @@ impl Default for Options {
 /// Dropping it without [`close`](Journal::close) is like killing the process: what has not been announced may be lost.
 pub struct Local {
     shared: Arc<Shared>,
+    writer: Arc<Mutex<Writer>>,
     threads: Mutex<Option<Threads>>,
     /// Held until the last thread is gone.
     lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
@@ -181,6 +182,29 @@ impl Shared {
         drop(front);
         if wake {
             self.work.notify_one();
+        }
+    }
+
+    /// Waits for something to do; says whether there is, or it is time to leave.
+    fn wait_for_work(&self, deadline: Option<Instant>) -> bool {
+        let mut front = self.lock();
+        loop {
+            if front.has_work(deadline) {
+                return true;
+            }
+            if front.closed || front.failed.is_some() {
+                return false;
+            }
+            front.committed = false;
+            front.writer_sleeps = true;
+            front = match deadline {
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    self.work.wait_timeout(front, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.work.wait(front).unwrap_or_else(PoisonError::into_inner),
+            };
+            front.writer_sleeps = false;
         }
     }
 
@@ -335,9 +359,10 @@ impl Local {
         let mut writer = Writer::new(Arc::clone(&shared), active, tails);
         writer.begin()?;
         shared.lock().end = writer.end();
-        let threads = Threads::start(&shared, writer)
+        let writer = Arc::new(Mutex::new(writer));
+        let threads = Threads::start(&shared, &writer)
             .map_err(|error| Fault::io("start a thread for", shared.disk.root(), &error))?;
-        Ok(Local { shared, threads: Mutex::new(Some(threads)), lock: Mutex::new(Some(lock)) })
+        Ok(Local { shared, writer, threads: Mutex::new(Some(threads)), lock: Mutex::new(Some(lock)) })
     }
 
     /// Wraps the data keys under the primary key of another keyring, while the journal is in use; returns how many were
@@ -452,7 +477,7 @@ impl Shared {
 }
 
 impl Threads {
-    fn start(shared: &Arc<Shared>, writer: Writer) -> std::io::Result<Threads> {
+    fn start(shared: &Arc<Shared>, writer: &Arc<Mutex<Writer>>) -> std::io::Result<Threads> {
         let janitor = {
             let shared = Arc::clone(shared);
             thread::Builder::new().name("journal-prepare".to_owned()).spawn(move || {
@@ -461,7 +486,9 @@ impl Threads {
             })?
         };
         let readers = reader::start(shared)?;
-        let writer = thread::Builder::new().name("journal-write".to_owned()).spawn(move || writer.run())?;
+        let (writer, shared) = (Arc::clone(writer), Arc::clone(shared));
+        let writer =
+            thread::Builder::new().name("journal-write".to_owned()).spawn(move || Writer::run(&writer, &shared))?;
         Ok(Threads { writer, janitor, readers })
     }
 }
@@ -541,6 +568,19 @@ impl Journal for Local {
 
     fn commit(&self) {
         self.shared.commit(self.shared.lock());
+    }
+
+    /// Writes here if the last group was quick, and nobody else writes. Without a sync for each group there may be an
+    /// interval to keep, which is for the thread.
+    fn commit_and_wait(&self) {
+        let mut front = self.shared.lock();
+        if self.shared.options.durability != Durability::Sync || !front.is_quick || front.closed {
+            return self.shared.commit(front);
+        }
+        let Ok(mut writer) = self.writer.try_lock() else { return self.shared.commit(front) };
+        front.committed = true;
+        drop(front);
+        writer.turn();
     }
 
     fn durable(&self, shard: ShardId) -> Position {

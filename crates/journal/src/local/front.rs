@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -25,6 +26,8 @@ pub(crate) struct Front {
     pub(crate) committed: bool,
     /// The writer sleeps and wants to be woken.
     pub(crate) writer_sleeps: bool,
+    /// The last group was on the disk so soon that the next one may be waited for.
+    pub(crate) is_quick: bool,
     /// How many flushes have been asked for, and how many are done.
     pub(crate) flush_wanted: u64,
     pub(crate) flush_done: u64,
@@ -92,6 +95,15 @@ impl Front {
 
     pub(crate) fn check_failed(&self) -> Result<(), Fault> {
         self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Says whether there is something to write or to sync; never again after a failure.
+    pub(crate) fn has_work(&self, deadline: Option<Instant>) -> bool {
+        !self.abandoned
+            && self.failed.is_none()
+            && (self.committed && !self.queue.is_empty()
+                || self.flush_wanted > self.flush_done
+                || deadline.is_some_and(|deadline| deadline <= Instant::now()))
     }
 
     /// Queues a record, if it is the next of its shard and from its owner.

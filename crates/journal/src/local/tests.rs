@@ -17,6 +17,24 @@ impl Listener for Deaf {
     fn failed(&self, _fault: Fault) {}
 }
 
+/// Notes which threads tell of durable records.
+#[derive(Default)]
+struct Ears(Mutex<Vec<thread::ThreadId>>);
+
+impl Ears {
+    fn told_here(&self) -> bool {
+        self.0.lock().expect("not poisoned").contains(&thread::current().id())
+    }
+}
+
+impl Listener for Ears {
+    fn durable(&self, _position: Position) {
+        self.0.lock().expect("not poisoned").push(thread::current().id());
+    }
+
+    fn failed(&self, _fault: Fault) {}
+}
+
 /// A journal that appends records of 4,000 bytes.
 struct Desk {
     journal: Local,
@@ -42,6 +60,19 @@ impl Desk {
         }
     }
 
+    fn queue(&mut self) {
+        self.last = self.last.next();
+        let payload = Bytes::from_static(b"x");
+        let record = Record { shard: SHARD, position: self.last, clock_ms: 1, count: 1, payload };
+        self.journal.queue(self.epoch, record).expect("is queued");
+    }
+
+    /// Commits as if the disk had just been quick, or slow.
+    fn commit_and_wait(&self, is_quick: bool) {
+        self.journal.shared.lock().is_quick = is_quick;
+        self.journal.commit_and_wait();
+    }
+
     fn wait(&self) {
         until("the records to be durable", || self.journal.durable(SHARD) == self.last);
     }
@@ -54,16 +85,8 @@ fn queued_records_gather_until_they_are_committed_and_share_one_sync() {
     desk.append(1);
     desk.wait();
     let before = desk.journal.stats().syncs;
-    for position in 2..=4 {
-        let record = Record {
-            shard: SHARD,
-            position: Position(position),
-            clock_ms: 1,
-            count: 1,
-            payload: Bytes::from_static(b"x"),
-        };
-        desk.journal.queue(desk.epoch, record).expect("is queued");
-        desk.last = Position(position);
+    for _ in 2..=4 {
+        desk.queue();
     }
     desk.journal.commit();
     desk.wait();
@@ -77,6 +100,72 @@ fn queued_records_gather_until_they_are_committed_and_share_one_sync() {
     desk.journal.queue(desk.epoch, record).expect("is queued");
     let tenure = desk.journal.acquire(SHARD, Arc::new(Deaf)).expect("is acquired");
     assert_eq!(tenure.last, desk.last.next(), "who takes over does not wait in vain for what was queued");
+}
+
+#[test]
+fn whoever_commits_writes_if_the_disk_was_quick() {
+    let mut desk = Desk::open(&Simulated::new(), Durability::Sync);
+    desk.append(1);
+    desk.wait();
+    let ears = Arc::new(Ears::default());
+    let tenure = desk.journal.acquire(SHARD, ears.clone()).expect("is acquired");
+    desk.epoch = tenure.epoch;
+    // The thread may still be at what it did before, and writes then.
+    until("this thread to write", || {
+        desk.queue();
+        desk.commit_and_wait(true);
+        desk.wait();
+        ears.told_here()
+    });
+    let before = desk.journal.stats().syncs;
+    desk.commit_and_wait(true);
+    assert_eq!(desk.journal.stats().syncs, before, "a commit of nothing is none");
+    desk.journal.close().expect("closes");
+}
+
+#[test]
+fn whoever_commits_does_not_wait_for_a_slow_disk() {
+    let disk = Simulated::new();
+    let mut desk = Desk::open(&disk, Durability::Sync);
+    desk.append(1);
+    desk.wait();
+    desk.journal.settle();
+    let (writes, stall) = (disk.asked(Operation::Write), disk.stall(Operation::Sync, ".segment"));
+    desk.append(1);
+    until("a group to be written", || disk.asked(Operation::Write) > writes);
+    let begun = Instant::now();
+    until("it to be a slow one", || begun.elapsed() > 2 * writer::QUICK);
+    drop(stall);
+    desk.wait();
+    assert!(!desk.journal.shared.lock().is_quick, "a group that took long was called quick");
+    for durability in [Durability::Sync, Durability::Interval(Duration::MAX)] {
+        let disk = Simulated::new();
+        let mut desk = Desk::open(&disk, durability);
+        desk.queue();
+        let stall = disk.stall(Operation::Write, ".segment");
+        // Returns, though nothing can be written.
+        desk.commit_and_wait(durability != Durability::Sync);
+        drop(stall);
+        desk.wait();
+    }
+}
+
+#[test]
+fn a_sync_that_fails_while_somebody_waits_for_it_ends_the_journal() {
+    let disk = Simulated::new();
+    let mut desk = Desk::open(&disk, Durability::Sync);
+    desk.append(1);
+    desk.wait();
+    desk.journal.settle();
+    disk.fail_next_sync(std::io::ErrorKind::Other);
+    desk.queue();
+    desk.commit_and_wait(true);
+    until("the failure", || desk.journal.stats().failed.is_some());
+    assert_eq!(desk.journal.durable(SHARD), Position(1), "what was not synced was announced");
+    let syncs = disk.asked(Operation::Sync);
+    desk.commit_and_wait(true);
+    assert!(desk.journal.close().is_err(), "closing cannot make it durable either");
+    assert_eq!(disk.asked(Operation::Sync), syncs, "a sync was tried again");
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
