@@ -11,9 +11,9 @@
 //! <directory>/snapshots/00000-<position>.snapshot
 //! ```
 //!
-//! One thread writes for all shards ([`writer`](self)), or whoever commits if the disk is quick; one prepares and puts away segments, two read. Start reading in
-//! `writer.rs` for what happens to a record, in `recover.rs` for what happens after a crash, and in `frame.rs` for the
-//! bytes.
+//! One thread writes for all shards ([`writer`](self)), or whoever commits if the disk is quick; one prepares and puts
+//! away segments, two read. Start reading in `writer.rs` for what happens to a record, in `recover.rs` for what happens
+//! after a crash, and in `frame.rs` for the bytes.
 
 use std::any::Any;
 use std::ops::RangeInclusive;
