@@ -10,11 +10,13 @@ const BOUND: Duration = Duration::from_secs(1800);
 /// How long a person may ask for.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What the build machine runs: every short sequence, fresh seeds, fresh power cuts, and a few of the planted bugs.
+/// What the build machine runs: every short sequence, fresh seeds, fresh power cuts, and a few of the planted bugs. That
+/// all of them compile is seen before, or one that a change of the sources has broken waits until it is drawn.
 const CHECKS: &[(&str, &[&str])] = &[
     ("stanchion-sim", &["exhaustive", "--length", "6"]),
     ("stanchion-sim", &["--seconds", "90", "--start", "fresh"]),
     ("stanchion-sim", &["power-cuts", "--seconds", "30", "--start", "fresh"]),
+    ("planted-bugs", &["--check"]),
     // Each is found in seconds where there is nothing else to do.
     ("planted-bugs", &["--sample", "4", "--seconds", "300"]),
 ];

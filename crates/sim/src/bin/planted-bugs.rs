@@ -1,6 +1,6 @@
 //! Puts bugs into a copy of the sources, one at a time, and runs seeds until the judge finds each.
 //!
-//! `planted-bugs [--only NAME]... [--sample N] [--seconds S]`
+//! `planted-bugs [--only NAME]... [--sample N] [--seconds S] [--check]`
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ Usage: planted-bugs [OPTIONS]
   --only NAME   only this bug (may be repeated)
   --sample N    only so many, drawn at random
   --seconds S   give a bug up that is not found in so many seconds (120)
+  --check       only see that each compiles; run nothing
 ";
 
 /// The crates that the simulator is built from.
@@ -39,12 +40,17 @@ struct Arguments {
     only: Vec<String>,
     sample: usize,
     seconds: u64,
+    check: bool,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut arguments = Arguments { only: Vec::new(), sample: usize::MAX, seconds: 120 };
+    let mut arguments = Arguments { only: Vec::new(), sample: usize::MAX, seconds: 120, check: false };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
+        if word == "--check" {
+            arguments.check = true;
+            continue;
+        }
         let value = words.next().ok_or_else(|| format!("`{word}` needs a value\n\n{USAGE}"))?;
         let number = || value.parse().map_err(|_| format!("`{value}` is no number\n\n{USAGE}"));
         match word.as_str() {
@@ -75,6 +81,9 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         bugs.remove(chance.below(bugs.len() as u64) as usize);
     }
     let copy = Sources::copy()?;
+    if arguments.check {
+        return check(&copy, &bugs);
+    }
     let mut survivors = Vec::new();
     println!(
         "| bug | seeds | steps | seconds | shortest | rule that it breaks |\n| --- | ---: | ---: | ---: | ---: | --- |"
@@ -98,6 +107,19 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         eprintln!("not found: {}", survivors.join(", "));
     }
     Ok(survivors.is_empty())
+}
+
+/// Compiles each bug; tells whether all can be.
+fn check(copy: &Sources, bugs: &[Bug]) -> Result<bool, String> {
+    let mut broken = 0;
+    for bug in bugs {
+        if let Err(message) = copy.with(bug, || copy.compile(&bug.name)) {
+            eprintln!("{message}");
+            broken += 1;
+        }
+    }
+    println!("{} bugs, {broken} do not compile", bugs.len());
+    Ok(broken == 0)
 }
 
 /// Reads all descriptions, by name.
@@ -152,6 +174,11 @@ impl Sources {
 
     /// Makes a bug's edits, builds, runs, and takes the edits back; returns the figures if it was found.
     fn plant(&self, bug: &Bug, seconds: u64) -> Result<Option<String>, String> {
+        self.with(bug, || self.build(&bug.name).and_then(|()| self.search(&bug.run, seconds)))
+    }
+
+    /// Does something while a bug's edits are made.
+    fn with<T>(&self, bug: &Bug, act: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         let mut changed: BTreeMap<&str, String> = BTreeMap::new();
         for edit in &bug.edits {
             let file = edit.file.as_str();
@@ -163,26 +190,35 @@ impl Sources {
         for (file, text) in &changed {
             self.write(file, text)?;
         }
-        let found = self.build(&bug.name).and_then(|()| self.search(&bug.run, seconds));
+        let done = act();
         for file in changed.keys() {
             self.write(file, &self.texts[*file])?;
         }
-        found
+        done
     }
 
     /// Builds the simulator, for quick building rather than for speed.
     fn build(&self, bug: &str) -> Result<(), String> {
+        let mut build = self.cargo("build");
+        build.args(["--release", "--package", "stanchion-sim", "--bin", "stanchion-sim"]);
+        build.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+        build.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+        finish(build, bug)
+    }
+
+    /// Sees whether the simulator compiles.
+    fn compile(&self, bug: &str) -> Result<(), String> {
+        let mut check = self.cargo("check");
+        check.args(["--package", "stanchion-sim", "--bin", "stanchion-sim"]);
+        finish(check, bug)
+    }
+
+    fn cargo(&self, command: &str) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(self.directory.join("sources")).arg("build");
-        cargo.args(["--release", "--quiet", "--package", "stanchion-sim", "--bin", "stanchion-sim"]);
+        cargo.current_dir(self.directory.join("sources")).args([command, "--quiet"]);
         cargo.env("CARGO_TARGET_DIR", self.directory.join("target")).env("CARGO_INCREMENTAL", "1");
-        cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-        cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("RUSTFLAGS", "-Awarnings");
-        let output = cargo.output().map_err(|error| format!("cargo: {error}"))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(format!("bug `{bug}` does not compile:\n{}", String::from_utf8_lossy(&output.stderr)))
+        cargo.env("RUSTFLAGS", "-Awarnings");
+        cargo
     }
 
     /// Runs seeds on one thread, so that the figures are the same each time.
@@ -207,6 +243,14 @@ impl Sources {
         }
         Ok(found)
     }
+}
+
+fn finish(mut cargo: Command, bug: &str) -> Result<(), String> {
+    let output = cargo.output().map_err(|error| format!("cargo: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("bug `{bug}` does not compile:\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Reads the files below a directory, by their path from the root.
