@@ -30,7 +30,6 @@ use crate::room;
 struct Target {
     driver: Arc<Driver>,
     arn: QueueArn,
-    id: QueueId,
     listing: Arc<Listing>,
 }
 
@@ -117,7 +116,7 @@ fn room_for(driver: &Driver, action: Action) -> Result<(), Error> {
 impl Target {
     /// Asks something that is answered by nothing but success.
     async fn ask_done(&self, command: impl FnOnce(QueueId) -> Command) -> Result<Response, Error> {
-        match self.driver.ask(command(self.id), None).await? {
+        match self.driver.ask(command(self.listing.id), None).await? {
             Reply::Done => Ok(Response::Done),
             reply => Err(unexpected(&reply)),
         }

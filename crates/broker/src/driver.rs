@@ -47,7 +47,7 @@ use crate::room;
 
 pub(crate) use bodies::address;
 use directory::Directory;
-pub(crate) use directory::Listing;
+pub(crate) use directory::{Listing, computes_ids};
 use gathered::Gathered;
 pub(crate) use notes::Notes;
 use readers::Readers;
@@ -528,9 +528,7 @@ impl Driver {
 
     /// Lets the journal write what it has, unless it is at it.
     fn commit(&self, core: &mut Core) {
-        if core.has_uncommitted() && !core.is_writing() {
-            core.note_commit();
-            self.gathered().await_write(true);
+        if self.begins_commit(core) {
             self.journal.commit();
         }
     }
@@ -538,12 +536,21 @@ impl Driver {
     /// Does the same, and may wait until it is on the disk: so the lock is free meanwhile.
     fn commit_and_wait(&self) {
         let mut core = self.lock();
-        if core.has_uncommitted() && !core.is_writing() {
-            core.note_commit();
-            self.gathered().await_write(true);
-            drop(core);
+        let begins = self.begins_commit(&mut core);
+        drop(core);
+        if begins {
             self.journal.commit_and_wait();
         }
+    }
+
+    /// Notes that the journal is asked to write what it has, if there is anything and it is not at it; says whether.
+    fn begins_commit(&self, core: &mut Core) -> bool {
+        let begins = core.has_uncommitted() && !core.is_writing();
+        if begins {
+            core.note_commit();
+            self.gathered().await_write(true);
+        }
+        begins
     }
 
     fn until_alarm(&self) -> impl Future<Output = ()> + use<> {

@@ -56,10 +56,10 @@ pub(crate) struct KeyChoice {
 
 impl KeyChoice {
     /// Returns the choice of a queue, if it has a key of its own.
-    pub(crate) fn of(attributes: &QueueAttributes) -> Option<Box<KeyChoice>> {
+    pub(crate) fn of(attributes: &QueueAttributes) -> Option<KeyChoice> {
         let key = attributes.kms_key.as_ref()?;
         let period = Duration::from_secs(attributes.kms_reuse_seconds.into());
-        (!is_managed(key)).then(|| Box::new(KeyChoice { key: key.clone(), period }))
+        (!is_managed(key)).then(|| KeyChoice { key: key.clone(), period })
     }
 }
 

@@ -46,7 +46,7 @@ impl Broker {
 
     async fn delete(&self, queue: &Target, receipts: Vec<Receipt>) -> Result<Vec<Result<(), ReceiptFault>>, Error> {
         let count = receipts.len();
-        let command = Command::Delete { queue: queue.id, receipts };
+        let command = Command::Delete { queue: queue.listing.id, receipts };
         match queue.driver.ask_in_company(command, Vec::new(), None).await? {
             (Reply::Handled(outcomes), _) if outcomes.len() == count => Ok(outcomes),
             (reply, _) => Err(unexpected(&reply)),

@@ -83,7 +83,7 @@ impl Broker {
     pub(super) async fn find(&self, arn: QueueArn) -> Result<Target, Error> {
         let driver = self.owner(&arn);
         if let Some(listing) = driver.find(&arn) {
-            return Ok(Target { driver: driver.clone(), arn, id: listing.id, listing });
+            return Ok(Target { driver: driver.clone(), arn, listing });
         }
         // That the queue is not there may follow from a deletion that a crash could still undo. So the refusal goes
         // through the shard, which lets it out when the deletion is durable. No queue ever has the number 0.

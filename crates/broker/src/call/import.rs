@@ -54,7 +54,7 @@ impl Broker {
         }
         let bytes = messages.iter().map(|message| message.content.len()).sum();
         let room = self.room(bytes).await.map_err(general)?;
-        match target.driver.ask(Command::Import { queue: target.id, messages }, Some(room)).await {
+        match target.driver.ask(Command::Import { queue: target.listing.id, messages }, Some(room)).await {
             Ok(Reply::Imported(outcome)) => outcome.map_err(|(index, error)| (Some(index), error)),
             Ok(reply) => Err(general(unexpected(&reply))),
             Err(error) => Err(general(error)),

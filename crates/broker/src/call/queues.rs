@@ -71,7 +71,7 @@ impl Broker {
 
 impl Target {
     pub(super) async fn describe(&self) -> Result<Description, Error> {
-        match self.driver.ask(Command::DescribeQueue { queue: self.id }, None).await? {
+        match self.driver.ask(Command::DescribeQueue { queue: self.listing.id }, None).await? {
             Reply::Description(description) => Ok(*description),
             reply => Err(unexpected(&reply)),
         }
@@ -97,7 +97,7 @@ impl Target {
 
     pub(super) async fn sources(&self, wanted: Page) -> Result<Response, Error> {
         let after = wanted.after.as_ref().map(|name| name.as_str().to_owned());
-        let command = Command::ListSources { queue: self.id, after, limit: limit(&wanted) };
+        let command = Command::ListSources { queue: self.listing.id, after, limit: limit(&wanted) };
         match self.driver.ask(command, None).await? {
             Reply::Queues { queues, more } => Ok(page(queues, more, &wanted)),
             reply => Err(unexpected(&reply)),

@@ -12,7 +12,7 @@ impl Broker {
     pub(super) fn receipt(&self, queue: &Target, handle: &str) -> Result<Receipt, Error> {
         let opened = self.sealer.open(handle);
         let opened = opened.ok_or_else(|| Error::invalid_handle(handle))?;
-        let own = opened.queue == queue.id && opened.shard == queue.driver.id();
+        let own = opened.queue == queue.listing.id && opened.shard == queue.driver.id();
         if own { Ok(opened.receipt) } else { Err(Error::handle_of_another_queue(handle)) }
     }
 }

@@ -26,7 +26,7 @@ impl Broker {
         let attempt = request.attempt_id.clone().filter(|_| queue.arn.name.is_fifo()).transpose()?;
         let attempt = attempt.as_deref().map(digests::id_hash);
         let command = Command::Receive(Receive {
-            queue: queue.id,
+            queue: queue.listing.id,
             max_messages: request.max_messages as usize,
             visibility_seconds: request.visibility_seconds,
             wait_seconds: request.wait_seconds,
@@ -98,7 +98,7 @@ impl Broker {
         let content = content::decode(bytes).map_err(|damage| {
             Failure::report("read a message", format_args!("{}: {damage}", delivery.id)).internal()
         })?;
-        let handle = Handle { shard: queue.driver.id(), queue: queue.id, receipt: delivery.receipt };
+        let handle = Handle { shard: queue.driver.id(), queue: queue.listing.id, receipt: delivery.receipt };
         let system_attributes = SystemAttribute::ALL
             .into_iter()
             .filter(|&attribute| request.system_attributes.contains(attribute))
@@ -122,7 +122,7 @@ impl Broker {
 fn must_wait(queue: &Target, delivery: &Delivery, locked: &[(&Delivery, Refusal)]) -> bool {
     queue.arn.name.is_fifo()
         && queue.driver.with_shard(|shard| {
-            let group = |delivery: &Delivery| shard.engine().queue(queue.id)?.group(delivery.receipt.key);
+            let group = |delivery: &Delivery| shard.engine().queue(queue.listing.id)?.group(delivery.receipt.key);
             let own = group(delivery);
             own.is_none() || locked.iter().any(|(locked, _)| group(locked).is_none_or(|group| Some(group) == own))
         })

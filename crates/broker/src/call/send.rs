@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use stanchion_engine::command::{Accepted, Command, Deduplication, Reply, Submission};
 use stanchion_types::Error;
-use stanchion_types::attributes::QueueAttributes;
 use stanchion_types::message::{Md5, NewMessage};
 use stanchion_types::request::{BatchEntry, SendMessage, SendMessageBatch};
 use stanchion_types::response::{Response, Sent};
@@ -14,6 +13,7 @@ use crate::broker::Broker;
 use crate::caller::Caller;
 use crate::content::Draft;
 use crate::digests;
+use crate::driver::computes_ids;
 
 impl Broker {
     pub(super) async fn send_message(
@@ -80,7 +80,7 @@ impl Broker {
         let (reply, digests) = match &queue.listing.key {
             None => {
                 let room = self.admission.enter(drafts.iter().map(Draft::len).sum()).await?;
-                let command = Command::Send { queue: queue.id, messages };
+                let command = Command::Send { queue: queue.listing.id, messages };
                 queue.driver.ask_in_company(command, drafts, Some(room)).await?
             }
             Some(key) => {
@@ -94,7 +94,7 @@ impl Broker {
                 // Boxed, or the futures of all sends would have room for it.
                 Box::pin(self.sealing.seal(&queue.arn, key, contents)).await?;
                 let room = self.admission.enter(messages.iter().map(|message| message.content.len()).sum()).await?;
-                (queue.driver.ask(Command::Send { queue: queue.id, messages }, Some(room)).await?, digests)
+                (queue.driver.ask(Command::Send { queue: queue.listing.id, messages }, Some(room)).await?, digests)
             }
         };
         match reply {
@@ -143,9 +143,7 @@ impl Target {
             return Ok(());
         }
         // What the shard knows now need not be durable yet; a refusal waits until it is.
-        let computes =
-            |attributes: &QueueAttributes| attributes.fifo.is_some_and(|fifo| fifo.content_based_deduplication);
-        if self.listing.content_based_deduplication || computes(&self.describe().await?.attributes) {
+        if self.listing.content_based_deduplication || computes_ids(&self.describe().await?.attributes) {
             return Ok(());
         }
         Err(Error::missing_deduplication_id())

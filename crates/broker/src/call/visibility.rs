@@ -57,7 +57,7 @@ impl Broker {
         changes: Vec<(Receipt, u32)>,
     ) -> Result<Vec<Result<(), ReceiptFault>>, Error> {
         let count = changes.len();
-        match queue.driver.ask(Command::ChangeVisibility { queue: queue.id, changes }, None).await? {
+        match queue.driver.ask(Command::ChangeVisibility { queue: queue.listing.id, changes }, None).await? {
             Reply::Handled(outcomes) if outcomes.len() == count => Ok(outcomes),
             reply => Err(unexpected(&reply)),
         }

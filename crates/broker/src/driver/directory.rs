@@ -12,6 +12,7 @@ use stanchion_engine::ids::QueueId;
 use stanchion_engine::queue::Queue;
 use stanchion_shard::Shard;
 use stanchion_types::QueueArn;
+use stanchion_types::attributes::QueueAttributes;
 
 use crate::sealing::KeyChoice;
 
@@ -20,7 +21,7 @@ use crate::sealing::KeyChoice;
 pub(crate) struct Listing {
     pub(crate) id: QueueId,
     /// The key that seals what its messages carry, if it has one of its own.
-    pub(crate) key: Option<Box<KeyChoice>>,
+    pub(crate) key: Option<KeyChoice>,
     pub(crate) policy: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
     /// Whether messages without a deduplication id get one from their body.
@@ -35,9 +36,14 @@ impl Listing {
             key: KeyChoice::of(attributes),
             policy: attributes.policy.as_ref().map(|policy| policy.text.clone()),
             tags: queue.tags().clone(),
-            content_based_deduplication: attributes.fifo.is_some_and(|fifo| fifo.content_based_deduplication),
+            content_based_deduplication: computes_ids(attributes),
         }
     }
+}
+
+/// Tells whether messages without a deduplication id get one from their body.
+pub(crate) fn computes_ids(attributes: &QueueAttributes) -> bool {
+    attributes.fifo.is_some_and(|fifo| fifo.content_based_deduplication)
 }
 
 /// All queues of a shard.

@@ -13,7 +13,7 @@ fn the_managed_key_needs_no_service_under_any_of_its_names() {
     }
     for own in ["alias/aws/sqs2", "aws/sqs", "key", "arn:aws:kms:us-east-1:000000000000:key/alias/aws/sqs"] {
         let expected = KeyChoice { key: own.to_owned(), period: Duration::from_secs(300) };
-        assert_eq!(choice(own).as_deref(), Some(&expected), "{own}");
+        assert_eq!(choice(own).as_ref(), Some(&expected), "{own}");
     }
 }
 

@@ -491,7 +491,7 @@ impl Writer {
 }
 
 /// Takes the writer. After a panic in its turn the journal has failed, and it writes no more.
-pub(crate) fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

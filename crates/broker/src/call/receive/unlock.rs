@@ -67,7 +67,7 @@ impl Unlocked {
     /// Makes one of which nothing is given back.
     pub(super) fn nothing(queue: &Target, attempt: Option<DeduplicationHash>) -> Self {
         let driver = queue.driver.clone();
-        Unlocked { driver, queue: queue.id, attempt, receipts: Vec::new(), refusals: Vec::new() }
+        Unlocked { driver, queue: queue.listing.id, attempt, receipts: Vec::new(), refusals: Vec::new() }
     }
 
     /// Returns why a message could not be opened, if it could not.
