@@ -60,6 +60,15 @@ impl Desk {
         }
     }
 
+    /// Opens one with a durable record, and waits until there is nothing left to do.
+    fn at_rest(disk: &Simulated) -> Desk {
+        let mut desk = Desk::open(disk, Durability::Sync);
+        desk.append(1);
+        desk.wait();
+        desk.journal.settle();
+        desk
+    }
+
     fn queue(&mut self) {
         self.last = self.last.next();
         let payload = Bytes::from_static(b"x");
@@ -126,10 +135,7 @@ fn whoever_commits_writes_if_the_disk_was_quick() {
 #[test]
 fn whoever_commits_does_not_wait_for_a_slow_disk() {
     let disk = Simulated::new();
-    let mut desk = Desk::open(&disk, Durability::Sync);
-    desk.append(1);
-    desk.wait();
-    desk.journal.settle();
+    let mut desk = Desk::at_rest(&disk);
     let (writes, stall) = (disk.asked(Operation::Write), disk.stall(Operation::Sync, ".segment"));
     desk.append(1);
     until("a group to be written", || disk.asked(Operation::Write) > writes);
@@ -153,10 +159,7 @@ fn whoever_commits_does_not_wait_for_a_slow_disk() {
 #[test]
 fn a_sync_that_fails_while_somebody_waits_for_it_ends_the_journal() {
     let disk = Simulated::new();
-    let mut desk = Desk::open(&disk, Durability::Sync);
-    desk.append(1);
-    desk.wait();
-    desk.journal.settle();
+    let mut desk = Desk::at_rest(&disk);
     disk.fail_next_sync(std::io::ErrorKind::Other);
     desk.queue();
     desk.commit_and_wait(true);
